@@ -1,0 +1,186 @@
+"""The station file: TOML, checked whole before anything starts.
+
+[station]
+name = "roof"
+data = "roof-data"            # folder, relative to where kymograph is started
+
+[web]
+host = "127.0.0.1"            # a wider bind needs keys, or open = true
+port = 8000
+faces = ["lidar"]
+
+[recording]
+format = "parquet"            # what a recording is sealed in unless a face or a caller asks otherwise
+segment_interval_s = 60
+flush_interval_s = 1.0        # at most this much is lost to a power cut
+after_crash = "close"         # or "continue"
+
+[instruments.lidar]
+driver = "ydlidar"
+port = "serial:///dev/ttyUSB0"    # serial://auto, tcp://host:port, sim://ydlidar?model=X4
+start = true                      # acquire from the start
+
+[instruments.lidar.options]       # the driver's own
+model = "X4"
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from kymograph.drivers import registry
+from kymograph.drivers.base import DriverOptions
+from kymograph.model import limits
+from kymograph.model.errors import ConfigError, KymographError
+from kymograph.model.names import safe_name
+
+
+def _name(value: str) -> str:
+    try:
+        return safe_name(value)
+    except KymographError as error:
+        raise ValueError(str(error)) from None
+
+
+Name = Annotated[str, AfterValidator(_name)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StationTable(_Table):
+    """`[station]`: who this is and where its data lives."""
+
+    name: Name = "kymograph"
+    data: Path = Path("kymograph-data")
+    description: str = ""
+
+
+class WebTable(_Table):
+    """`[web]`: where the front listens, and to whom."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    open: bool = False
+    """Let anyone who reaches a wide bind read and record without a key."""
+    open_control: bool = False
+    """With `open`, let them control actuators too."""
+    origins: tuple[str, ...] = ()
+    """Further web origins whose pages may talk to this station."""
+    hosts: tuple[str, ...] = ()
+    """Further names under which browsers reach this station."""
+    faces: tuple[str, ...] = ()
+    enabled: bool = True
+    """Whether to run a front at all."""
+
+
+class RecordingTable(_Table):
+    """`[recording]`: how recordings are kept unless the caller says otherwise."""
+
+    format: str = "parquet"
+    segment_interval_s: float = Field(default=60.0, ge=limits.SEGMENT_INTERVAL_S_MIN, le=86_400)
+    flush_interval_s: float = Field(
+        default=1.0, ge=limits.FLUSH_INTERVAL_S_MIN, le=limits.FLUSH_INTERVAL_S_MAX
+    )
+    after_crash: Literal["close", "continue"] = "close"
+
+
+class RingTable(_Table):
+    """`[ring]`: how much of each stream is held in memory to look back into."""
+
+    seconds: float = Field(default=600.0, gt=0)
+    """Of the nominal rate; an irregular stream holds `rows_min` rows."""
+    bytes_max: int = Field(default=64 * 1024 * 1024, ge=4096)
+    """Of one stream's ring, whatever `seconds` asks for."""
+    rows_min: int = Field(default=4096, ge=16)
+
+
+class InstrumentTable(_Table):
+    """`[instruments.NAME]`: one device."""
+
+    driver: str
+    port: str = ""
+    start: bool = True
+    """Acquire as soon as the station runs; otherwise the instrument waits, closed."""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class Config(_Table):
+    """A whole station file."""
+
+    station: StationTable = StationTable()
+    web: WebTable = WebTable()
+    recording: RecordingTable = RecordingTable()
+    ring: RingTable = RingTable()
+    instruments: dict[Name, InstrumentTable] = Field(default_factory=dict)
+    faces: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """`[faces.NAME]`: what each face needs to know, checked by the face."""
+
+    def driver_options(self, instrument: str) -> DriverOptions:
+        """Return the checked options of an instrument's driver."""
+        table = self.instruments[instrument]
+        return registry.parse_options(table.driver, table.options)
+
+
+def _set(data: dict[str, Any], path: str, text: str) -> None:
+    """Set `a.b.c` in nested tables to a TOML value; text that is no TOML value is taken as a string."""
+    try:
+        value = tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *parents, last = path.split(".")
+    table = data
+    for parent in parents:
+        inner: Any = table.setdefault(parent, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set {path}: {parent} is not a table")
+        table = cast("dict[str, Any]", inner)
+    table[last] = value
+
+
+def parse(data: Mapping[str, Any]) -> Config:
+    """Check a station file's tables, down to each driver's options.
+
+    Raises:
+        ConfigError: with the key and what is wrong with it.
+    """
+    try:
+        config = Config.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"{where}: {first['msg']}", given=repr(first.get("input"))[:80]) from None
+    for name in config.instruments:
+        try:
+            config.driver_options(name)
+        except ConfigError as error:
+            raise ConfigError(f"instruments.{name}: {error.message}", hint=error.hint) from None
+    return config
+
+
+def load(path: Path, settings: Sequence[str] = ()) -> Config:
+    """Read a station file and apply `key=value` settings over it.
+
+    Raises:
+        ConfigError: the file cannot be read, is not TOML, or is not a station.
+    """
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(
+            f"cannot read {path}: {error.strerror}", hint="give the path of a station file"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {setting}: not of the form key=value", hint="for example web.port=8080")
+        _set(data, key, value)
+    return parse(data)

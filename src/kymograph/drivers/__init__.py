@@ -1,0 +1,1 @@
+"""One file, one device: drivers know a device's bytes and nothing else."""

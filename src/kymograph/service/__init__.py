@@ -1,0 +1,1 @@
+"""What decides: the station over its instruments and recordings, the archive over its folder."""

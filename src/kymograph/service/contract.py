@@ -1,0 +1,98 @@
+"""What a station can be asked to do: the one list that the engine serves and the front calls.
+
+Answers are plain data (what JSON and msgpack can say), so that they are the same on both sides of the
+link. Shapes are those of the `to_dict` of the noun that is named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from kymograph.model.block import Block, Cursor
+
+Plain = dict[str, Any]
+
+
+class BlockSink(Protocol):
+    """Who is handed the blocks of a subscription; `close` says that no more will come."""
+
+    def put(self, block: Block) -> bool:
+        """Take a block at once or count it as dropped; never waits."""
+        ...
+
+
+class StationService(Protocol):
+    """The engine's service. Every method may raise any `KymographError`."""
+
+    def station(self) -> Plain:
+        """Return `name id version started_ns now_ns simulated disk{state free_bytes total_bytes} clock …`."""
+        ...
+
+    def instruments(self) -> list[Plain]:
+        """Return the status of every instrument."""
+        ...
+
+    def instrument(self, name: str) -> Plain:
+        """Return one instrument's status with its `options`, `options_schema` and `commands`."""
+        ...
+
+    def act(self, instrument: str, action: str) -> Plain:
+        """Do `open`, `start`, `stop` or `close`, wait until it is done or failed, return the status."""
+        ...
+
+    def configure(self, instrument: str, options: Mapping[str, Any]) -> Plain:
+        """Change some of an instrument's options; it goes back to what it was doing."""
+        ...
+
+    def command(self, instrument: str, command: str, arguments: Mapping[str, Any]) -> Plain:
+        """Have the instrument's driver run a command; refused at once if it is not open."""
+        ...
+
+    def streams(self) -> list[Plain]:
+        """Return every stream: its `to_dict` with `instrument epoch next_seq ring{rows first_ns last_ns}`."""
+        ...
+
+    def record_start(self, request: Mapping[str, Any]) -> Plain:
+        """Begin a recording and return it.
+
+        `request`: `name`; `streams` or `instruments` (default: all); `format`, `segment_interval_s`,
+        `merge`, `metadata`, `by`; `unique` refuses a name that was ever used; `begin_acquiring` opens and
+        starts the instruments and waits `first_row_timeout_s` for a row of each, undoing all if none comes.
+
+        Raises:
+            Conflict: a stream is being recorded already (facts: `recording_id`, `name`), or the name exists.
+        """
+        ...
+
+    def record_stop(self, recording_id: str, stop_acquiring: bool = False) -> Plain:
+        """End a recording, sealed and listed, and return it."""
+        ...
+
+    def recorders(self) -> list[Plain]:
+        """Return the `RecorderStatus` of every running recording."""
+        ...
+
+    def annotate(self, recording_id: str, metadata: Mapping[str, Any]) -> Plain:
+        """Merge keys into a recording's metadata (None removes one) and return the recording."""
+        ...
+
+    def mark(self, recording_id: str, body: Mapping[str, Any], by: str = "") -> Plain:
+        """Add a `mark` event to a recording, running or ended, and return it."""
+        ...
+
+    def delete(self, recording_id: str) -> None:
+        """Delete an ended recording with all its files.
+
+        Raises:
+            Conflict: it is still running.
+        """
+        ...
+
+    def events(self, limit: int = 100) -> list[Plain]:
+        """Return the station's newest events, newest first."""
+        ...
+
+    def history(self, stream: str, since: Cursor | None = None, rows_max: int = 0) -> Sequence[Block]:
+        """Return what the ring holds of a stream from a cursor on (or its last `rows_max` rows)."""
+        ...
