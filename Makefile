@@ -2,14 +2,14 @@
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
 
-.PHONY: help setup demo test check bench crash soak format
+.PHONY: help setup demo test check bench crash soak format lock
 
 help:  ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 setup: .venv/.ready  ## Make the project's own environment in .venv
 
-.venv/.ready: requirements-dev.lock pyproject.toml tools/setup.sh
+.venv/.ready: requirements-dev.lock pyproject.toml tools/setup.sh $(wildcard tools/pins/*.lock)
 	@tools/setup.sh
 
 demo: setup  ## Run the demonstration station, dashboard at http://127.0.0.1:8000
@@ -17,7 +17,7 @@ demo: setup  ## Run the demonstration station, dashboard at http://127.0.0.1:800
 
 test: setup  ## Install what the tests need and run them all
 	@tools/setup.sh tests
-	$(PY) -m pytest -q
+	$(PY) -m pytest -q -m "not slow"
 
 check: setup  ## Formatting, lint, types, and the floors of the house
 	.venv/bin/ruff format --check .
@@ -38,5 +38,9 @@ crash: setup  ## The long fault suites
 	@tools/setup.sh tests
 	$(PY) -m pytest -q -m "slow or not slow" tests/crash
 
+lock: setup  ## Write the lock files anew from pyproject.toml
+	@tools/setup.sh lock
+
 soak: setup  ## An hour under load
+	@tools/setup.sh tests
 	$(PY) -m tests.bench.soak
