@@ -108,6 +108,8 @@ class InstrumentTable(_Table):
     port: str = ""
     start: bool = True
     """Acquire as soon as the station runs; otherwise the instrument waits, closed."""
+    block_interval_s: float = Field(default=0.02, ge=0.001, le=1.0)
+    """Rows are gathered for so long before they go on: shorter is fresher, longer is cheaper."""
     options: dict[str, Any] = Field(default_factory=dict)
 
 

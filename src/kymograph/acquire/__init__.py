@@ -1,1 +1,1 @@
-"""acquire."""
+"""The device wing: a thread for each instrument, and the rows' way out to whoever listens."""

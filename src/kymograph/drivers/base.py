@@ -113,6 +113,9 @@ class Driver(ABC, Generic[OptionsT]):
         Rows of a stream never run backwards in time. Junk from the device is counted, never raised.
         """
 
+    def forget_time(self) -> None:
+        """Forget the time of the last row: UTC was moved backwards, and a new epoch begins."""
+
     def stop(self) -> None:
         """Cease to acquire; the device stays open."""
 

@@ -1,0 +1,367 @@
+"""One thread owns one device: it opens it, reads it, gives it commands, and brings it back after a fault.
+
+    closed ──open──▶ idle ──start──▶ acquiring          `want` is what was asked for, `state` what is so.
+      ▲                │                │               A fault goes back to `want` by itself, after
+      └─────close──────┴──────stop──────┘               1, 2, 4 … 60 s, for as long as it takes.
+
+What others ask is put into a queue and done between two reads, so a driver needs no lock. A command for a
+device that is not open is refused at once, never kept: nobody wants a valve to move when the cable is back.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+
+from kymograph.acquire.fanout import Fanout
+from kymograph.acquire.stats import RateMeter
+from kymograph.drivers.base import Driver
+from kymograph.model import status
+from kymograph.model.block import Block, Rows
+from kymograph.model.channel import Stream
+from kymograph.model.clock import Clock
+from kymograph.model.errors import DeviceError, InvalidInput, KymographError, Refused, TimedOut, Unavailable
+from kymograph.model.limits import BLOCK_ROWS_MAX, COMMAND_TIMEOUT_S, COMMANDS_WAITING_MAX, REOPEN_BACKOFF_S
+
+log = logging.getLogger(__name__)
+
+AnyDriver = Driver[Any]
+Notice = Callable[[str, str, dict[str, Any]], None]
+"""Called with an event's source, kind and body."""
+
+ACTIONS: Final = {"open": status.IDLE, "start": status.ACQUIRING, "stop": status.IDLE, "close": status.CLOSED}
+_READ_TIMEOUT_S: Final = 0.1
+_RANK: Final = {status.CLOSED: 0, status.IDLE: 1, status.ACQUIRING: 2}
+
+
+@dataclass(slots=True)
+class _Request:
+    work: Callable[[], Any]
+    done: Future[Any]
+
+
+class _Feed:
+    """One stream on its way out: gives rows their numbers, epoch by epoch."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.fanout = Fanout()
+        self.epoch = 0
+        self.seq = 0
+        self.last_time_ns: int | None = None
+        self.silent_since_ns: int | None = None
+        """Time of the last row before a fault, until a row comes again."""
+
+    def begin_epoch(self, now_ns: int) -> None:
+        """Start to count anew; an epoch is never named like an earlier one."""
+        self.epoch = max(now_ns // 1_000_000, self.epoch + 1)
+        self.seq = 0
+        self.last_time_ns = None
+
+    def publish(self, rows: Rows) -> int:
+        """Number the rows, send them on in blocks of bounded size, and return how many there were."""
+        self.seq += rows.missing
+        count = len(rows.time_ns)
+        if self.last_time_ns is not None and rows.time_ns[0] < self.last_time_ns:
+            rows = rows._replace(time_ns=np.maximum(rows.time_ns, self.last_time_ns))
+        for start in range(0, count, BLOCK_ROWS_MAX):
+            part = slice(start, start + BLOCK_ROWS_MAX)
+            piece = Rows(rows.stream, rows.time_ns[part], [column[part] for column in rows.columns])
+            block = Block.pack(self.stream, self.epoch, self.seq, piece)
+            self.seq += block.rows
+            self.last_time_ns = block.last_ns
+            self.fanout.publish(block)
+        return count
+
+
+class Instrument:
+    """A device under supervision. All public methods may be called from any thread."""
+
+    def __init__(
+        self, name: str, driver_name: str, make: Callable[[], AnyDriver], clock: Clock, notice: Notice
+    ) -> None:
+        self.name = name
+        self.driver_name = driver_name
+        self.block_interval_s = 0.02
+        self._make = make
+        self._clock = clock
+        self._notice = notice
+        self._driver = make()
+        local = self._driver.streams()
+        self.feeds = {s.name: _Feed(replace(s, name=self._global_name(s, len(local)))) for s in local}
+        self._requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
+        self._wake = threading.Event()
+        self._meter = RateMeter()
+        self._state, self._want = status.CLOSED, status.CLOSED
+        self._error, self._retry_at_ns, self._attempts, self._reopens = "", 0, 0, 0
+        self._device: dict[str, Any] = {}
+        self._generation = -1
+        self._quit = False
+        self._thread = threading.Thread(target=self._run, name=f"instrument-{name}", daemon=True)
+
+    def _global_name(self, stream: Stream, count: int) -> str:
+        return self.name if count == 1 else f"{self.name}.{stream.name}"
+
+    # -- asked from outside ------------------------------------------------------------------------------
+    @property
+    def streams(self) -> list[Stream]:
+        """The streams, under their names in the station."""
+        return [feed.stream for feed in self.feeds.values()]
+
+    def launch(self, want: str) -> None:
+        """Start the thread, which brings the device to the state that is wanted."""
+        self._want = want
+        self._thread.start()
+
+    def shutdown(self, timeout_s: float) -> bool:
+        """Close the device and end the thread; return whether it did in time."""
+        self._quit = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def act(self, action: str, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
+        """Do `open`, `start`, `stop` or `close` and wait until it is so.
+
+        Raises:
+            InvalidInput: no such action.
+            DeviceError: the device could not be brought there; the instrument keeps trying.
+            TimedOut: the device's thread did not answer.
+        """
+        want = ACTIONS.get(action)
+        if want is None:
+            raise InvalidInput(f"there is no action {action}", hint=f"actions are: {', '.join(ACTIONS)}")
+        if action == "open" and self._state in _RANK:
+            want = self._state if _RANK[self._state] > _RANK[want] else want
+        if action == "stop" and self._want == status.CLOSED:
+            return
+
+        def work() -> None:
+            self._want = want
+            if action == "stop" and self._state == status.FAULT:
+                return
+            self._retry_at_ns, self._attempts = 0, 0
+            self._towards()
+
+        self._ask(work, timeout_s)
+
+    def command(self, name: str, arguments: Mapping[str, Any]) -> Any:
+        """Have the driver run a command and return its answer.
+
+        Raises:
+            Refused: the device is not open, or too many commands wait already.
+        """
+        self._refuse_unless_open()
+
+        def work() -> Any:
+            self._refuse_unless_open()
+            return self._driver.run_command(name, arguments)
+
+        return self._ask(work, COMMAND_TIMEOUT_S)
+
+    def _refuse_unless_open(self) -> None:
+        if self._state not in (status.IDLE, status.ACQUIRING):
+            raise Refused(
+                f"{self.name} is {self._state}", hint="open the instrument first", state=self._state
+            )
+        if self._requests.qsize() >= COMMANDS_WAITING_MAX:
+            raise Refused(f"{COMMANDS_WAITING_MAX} commands wait for {self.name} already")
+
+    def replace_driver(self, make: Callable[[], AnyDriver]) -> None:
+        """Go on with another driver, made anew, and bring it to where the old one was wanted.
+
+        Raises:
+            Refused: its streams are not those of the old one.
+        """
+        fresh = make()
+        old = {name: feed.stream.channels for name, feed in self.feeds.items()}
+        if {s.name: s.channels for s in fresh.streams()} != old:
+            raise Refused(
+                f"these options change the channels of {self.name}",
+                hint="put them in the station file, restart",
+            )
+
+        def work() -> None:
+            self._let_go()
+            self._driver, self._make = fresh, make
+            self._retry_at_ns, self._attempts = 0, 0
+            self._towards()
+
+        self._ask(work, COMMAND_TIMEOUT_S)
+
+    def _ask(self, work: Callable[[], Any], timeout_s: float) -> Any:
+        if self._quit or not self._thread.is_alive():
+            raise Unavailable(f"{self.name} is shut down")
+        done: Future[Any] = Future()
+        self._requests.put(_Request(work, done))
+        self._wake.set()
+        try:
+            return done.result(timeout_s)
+        except FutureTimeoutError:
+            done.cancel()
+            raise TimedOut(f"{self.name} did not answer within {timeout_s:g} s") from None
+
+    def status(self) -> status.InstrumentStatus:
+        """Return what is going on this second."""
+        now, counters, last = self._clock.monotonic_ns(), self._driver.counters, self._meter.last_ns
+        retry_ns = self._retry_at_ns - now
+        return status.InstrumentStatus(
+            name=self.name,
+            driver=self.driver_name,
+            state=self._state,
+            health=status.Health(
+                bytes_received=counters.bytes_received,
+                frames_good=counters.frames_good,
+                frames_bad=counters.frames_bad,
+                resyncs=counters.resyncs,
+                reopens=self._reopens,
+                rows=self._meter.rows,
+                rate_hz=round(self._meter.rate_hz(now), 3),
+                age_s=None if last is None else round((now - last) / 1e9, 3),
+            ),
+            streams=tuple(stream.name for stream in self.streams),
+            port=self._driver.port,
+            device=self._device,
+            error=self._error,
+            retry_in_s=round(max(retry_ns, 0) / 1e9, 1) if self._state == status.FAULT else None,
+        )
+
+    # -- in the instrument's own thread --------------------------------------------------------------------
+    def _run(self) -> None:
+        while not self._quit:
+            self._serve()
+            try:
+                self._step()
+            except Exception as error:  # noqa: BLE001 - one of the three loops that must not end
+                self._fail(error)
+        self._let_go()
+        self._serve(Unavailable(f"{self.name} is shut down"))
+
+    def _serve(self, refusal: KymographError | None = None) -> None:
+        while not self._requests.empty():
+            request = self._requests.get_nowait()
+            if not request.done.set_running_or_notify_cancel():
+                continue
+            try:
+                if refusal is not None:
+                    raise refusal
+                result = request.work()
+            except Exception as error:  # noqa: BLE001 - handed on to whoever asked
+                if not isinstance(error, KymographError) or isinstance(error, DeviceError):
+                    self._fail(error)
+                request.done.set_exception(error)
+            else:
+                request.done.set_result(result)
+
+    def _step(self) -> None:
+        if self._state == status.FAULT:
+            wait_ns = self._retry_at_ns - self._clock.monotonic_ns()
+            if wait_ns > 0:
+                self._sleep(wait_ns / 1e9)
+                return
+        if self._state != self._want:
+            self._towards()
+        if self._state == status.ACQUIRING:
+            self._read()
+        else:
+            self._sleep(1.0)
+
+    def _sleep(self, timeout_s: float) -> None:
+        self._wake.wait(timeout_s)
+        self._wake.clear()
+
+    def _read(self) -> None:
+        if self._clock.generation != self._generation:
+            self._begin_epoch()
+        began_ns = self._clock.monotonic_ns()
+        batches = self._driver.read(_READ_TIMEOUT_S)
+        now_ns = self._clock.monotonic_ns()
+        for rows in batches:
+            if len(rows.time_ns):
+                feed = self.feeds[rows.stream]
+                self._tell_silence(feed, int(rows.time_ns[0]))
+                self._meter.add(feed.publish(rows), now_ns)
+        if self._error and batches:
+            self._recovered()
+        rest_s = self.block_interval_s - (self._clock.monotonic_ns() - began_ns) / 1e9
+        if rest_s > 0.0005 and not self._quit:
+            self._sleep(rest_s)
+
+    def _begin_epoch(self) -> None:
+        """Number rows anew: at the start, and when UTC was moved backwards."""
+        self._generation = self._clock.generation
+        self._driver.forget_time()
+        for feed in self.feeds.values():
+            feed.begin_epoch(self._clock.now_ns())
+
+    def _tell_silence(self, feed: _Feed, until_ns: int) -> None:
+        if feed.silent_since_ns is None:
+            return
+        body = {"stream": feed.stream.name, "epoch": feed.epoch, "seq": feed.seq, "rows": None}
+        times = {"from_ns": feed.silent_since_ns, "until_ns": until_ns, "reason": "device silent"}
+        feed.silent_since_ns = None
+        self._notice(f"instrument/{self.name}", "gap", {**body, **times})
+
+    def _towards(self) -> None:
+        """Take the steps from the present state to the wanted one."""
+        if self._state == status.FAULT:
+            self._state = status.CLOSED
+        if _RANK[self._state] < _RANK[self._want]:
+            if self._state == status.CLOSED:
+                self._device = dict(self._driver.open())
+                self._state = status.IDLE
+            if self._want == status.ACQUIRING:
+                self._driver.start()
+                self._state = status.ACQUIRING
+        elif _RANK[self._state] > _RANK[self._want]:
+            if self._state == status.ACQUIRING:
+                self._driver.stop()
+                self._state = status.IDLE
+            if self._want == status.CLOSED:
+                self._let_go()
+        if self._want == status.CLOSED:
+            self._error = ""
+        if self._state != status.ACQUIRING and self._error:
+            self._recovered()
+        self._say_state()
+
+    def _say_state(self) -> None:
+        body: dict[str, Any] = {"state": self._state}
+        if self._error:
+            body["error"] = self._error
+        self._notice(f"instrument/{self.name}", "state", body)
+
+    def _let_go(self) -> None:
+        self._driver.close()
+        self._state = status.CLOSED
+
+    def _fail(self, error: Exception) -> None:
+        text = str(error) or type(error).__name__
+        if not self._error:
+            known = isinstance(error, KymographError)
+            log.warning("%s lost: %s", self.name, text, exc_info=None if known else error)
+        for feed in self.feeds.values():
+            if feed.silent_since_ns is None and self._state == status.ACQUIRING:
+                feed.silent_since_ns = feed.last_time_ns
+        self._let_go()
+        self._state, self._error = status.FAULT, text
+        wait_s = REOPEN_BACKOFF_S[min(self._attempts, len(REOPEN_BACKOFF_S) - 1)]
+        self._attempts += 1
+        self._retry_at_ns = self._clock.monotonic_ns() + int(wait_s * 1e9)
+        self._reopens += 1
+        if self._attempts == 1:
+            self._say_state()
+
+    def _recovered(self) -> None:
+        log.info("%s is back", self.name)
+        self._error, self._attempts = "", 0
+        self._say_state()
