@@ -65,6 +65,18 @@ class Forbidden(KymographError):
     code = "forbidden"
 
 
+class KeyNeeded(KymographError):
+    """The caller has shown no key, or one that is not known."""
+
+    code = "key_needed"
+
+
+class TooMany(KymographError):
+    """The caller asks more often than allowed; the facts say when to come back."""
+
+    code = "too_many"
+
+
 class TimedOut(KymographError):
     """An answer did not come in time."""
 

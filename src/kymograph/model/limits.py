@@ -53,6 +53,18 @@ DISK_RESERVE_BYTES: Final = 8 * 1024 * 1024
 """A file kept to be deleted when the disk is full, so that what is open can be closed cleanly."""
 JOURNAL_PREALLOCATE_BYTES: Final = 4 * 1024 * 1024
 """Step in which a journal's space is claimed, so that a full disk is met here and not in mid-frame."""
+JOURNAL_HEAD_BYTES_MAX: Final = 1024 * 1024
+"""JSON bytes of a journal's first frame: CHANNELS_MAX channels with long descriptions."""
+JOURNAL_UNSYNCED_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Bytes of one recording kept in memory until they are durable; beyond, fdatasync comes early."""
+DISK_LOW_BYTES: Final = 256 * 1024 * 1024
+"""Free space below which the disk counts as low: some minutes to act at 10 kHz of 24 channels."""
+SEAL_TRIES_MAX: Final = 3
+"""How often a journal is given to a worker that dies of it, before it is left for the next start."""
+SEAL_TIMEOUT_S: Final = 900.0
+"""How long sealing one journal or merging one recording may take: SEGMENT_BYTES_MAX on a slow SD card."""
+GAP_EVENTS_PER_S_MAX: Final = 8
+"""Gap events of one recording in a second; a device that loses more has them told as one."""
 
 # Network --------------------------------------------------------------------------------------------------
 REQUEST_BODY_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -63,6 +75,42 @@ PAGE_ITEMS_MAX: Final = 1000
 """Items in one page of a listing."""
 POINTS_MAX: Final = 20_000
 """Points of a reduced view: five times the pixels of a wall display."""
+REQUEST_HEADERS_S_MAX: Final = 10.0
+"""From the first byte of a request to the end of its headers; slower is no client of ours."""
+REQUEST_BODY_SILENCE_S_MAX: Final = 20.0
+"""Silence in the middle of a request's body, after which it is given up."""
+KEYS_MAX: Final = 256
+"""Keys of one station: more are forgotten, not used."""
+KEYS_WRONG_MAX: Final = 10
+"""Wrong keys from one address in a minute; beyond, it is told to wait (a right key is always taken)."""
+ADDRESSES_WATCHED_MAX: Final = 1024
+"""Addresses whose wrong keys are counted; the longest quiet one is forgotten."""
+SESSION_S_MAX: Final = 30 * 24 * 3600
+"""Life of a browser's session: a wall display should not ask for its key more than monthly."""
+IDEMPOTENCY_KEYS_MAX: Final = 512
+"""Answers remembered for a repeated Idempotency-Key; the oldest are forgotten."""
+EXPORTS_MAX: Final = 4
+"""Exports and downloads made at one time; the next waits for its turn."""
+HISTORY_ROWS_MAX: Final = 1_000_000
+"""Rows taken from a ring for one answer: 100 s at 10 kHz."""
+
+# Live -----------------------------------------------------------------------------------------------------
+LIVE_MESSAGE_BYTES_MAX: Final = 64 * 1024
+"""Bytes of one message from a live client: requests, not data."""
+LIVE_HELLO_S_MAX: Final = 5.0
+"""From the opening of a live connection to its hello."""
+LIVE_SEND_S_MAX: Final = 10.0
+"""How long one message may wait for the client's machine to take it, before the client counts as gone."""
+LIVE_ERRORS_MAX: Final = 20
+"""Messages of one live client that made no sense, before it is closed."""
+LIVE_SUBSCRIPTIONS_MAX: Final = 64
+"""Subscriptions of one live client."""
+LIVE_RATE_HZ_MAX: Final = 1000.0
+"""Messages a second that a subscription may ask for."""
+LIVE_WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Bytes of blocks between the link's thread and the event loop: LINK_QUEUE_BYTES_MAX once more."""
+LIVE_MERGE_BYTES_MAX: Final = 512 * 1024
+"""Bytes of rows gathered into one message of a raw view with a limited rate, before it goes early."""
 
 # Links ----------------------------------------------------------------------------------------------------
 LINK_LOAD_MAX: Final = 0.9
