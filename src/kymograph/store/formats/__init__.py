@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 from kymograph.model.errors import InvalidInput
 from kymograph.store.formats.base import Format
@@ -21,14 +21,18 @@ def names() -> list[str]:
     return sorted(OURS)
 
 
-def find(name: str) -> Format:
-    """Import a format and return it.
+def find(name: str, **options: Any) -> Format:
+    """Import a format and return it, set to write with those options (see each format's fields).
 
     Raises:
-        InvalidInput: there is no such format.
+        InvalidInput: there is no such format, or it has no such option.
     """
     target = OURS.get(name)
     if target is None:
         raise InvalidInput(f"there is no format called {name}", hint=f"formats are: {', '.join(names())}")
     module, _, attribute = target.partition(":")
-    return getattr(import_module(module), attribute)()
+    kind: type[Format] = getattr(import_module(module), attribute)
+    unknown = sorted(options.keys() - getattr(kind, "__dataclass_fields__", {}).keys())
+    if unknown:
+        raise InvalidInput(f"format {name} has no option {', '.join(unknown)}")
+    return kind(**options)
