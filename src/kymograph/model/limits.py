@@ -115,3 +115,9 @@ LIVE_MERGE_BYTES_MAX: Final = 512 * 1024
 # Links ----------------------------------------------------------------------------------------------------
 LINK_LOAD_MAX: Final = 0.9
 """Share of a link's capacity that a configured rate may take; above it, the first hiccup loses data."""
+PORT_READ_BYTES_MAX: Final = 65_536
+"""Bytes taken from a port at once: 1.3 s of the fastest lidar, and never more than BLOCK_ROWS_MAX rows."""
+LINE_BYTES_MAX: Final = 4096
+"""Bytes of one text line from a device; more without an end of line is noise."""
+CATCH_UP_S_MAX: Final = 2.0
+"""How far back a signal generator makes rows that were due; beyond, they are reported as missing."""
