@@ -58,3 +58,26 @@ def to_words(time_ns: Times, digits: int = 9) -> list[str]:
 def to_word(time_ns: int, digits: int = 9) -> str:
     """Return one time as a string."""
     return to_words(np.array([time_ns], np.int64), digits)[0]
+
+
+def from_text(text: npt.NDArray[np.uint8]) -> Times:
+    """Return the times that `to_text` with 9 digits wrote.
+
+    Raises:
+        ValueError: a row is not such a time.
+    """
+    if not len(text):
+        return np.empty(0, np.int64)
+    if text.shape[1] != width(9) or not ((text[:, _WHOLE] == ord(".")) & (text[:, -1] == ord("Z"))).all():
+        raise ValueError("not a time with nine digits in UTC")
+    whole = np.ascontiguousarray(text[:, :_WHOLE])
+    changed = (whole[1:] != whole[:-1]).any(axis=1)
+    starts = np.flatnonzero(np.concatenate(([True], changed)))
+    words: npt.NDArray[Any] = whole[starts].view(f"S{_WHOLE}").reshape(-1).astype(f"U{_WHOLE}")
+    seconds = np.repeat(words.astype("M8[s]").astype(np.int64), np.diff(np.append(starts, len(text))))
+    digits = text[:, _WHOLE + 1 : -1] - np.uint8(ord("0"))
+    if digits.max() > 9:
+        raise ValueError("not a time with nine digits in UTC")
+    # In 32 bits the nine digits fit; the sum in 64 bits may pass through a wrap, and ends where it should.
+    fraction = digits.astype(np.uint32) @ (10 ** np.arange(8, -1, -1)).astype(np.uint32)
+    return seconds * SECOND_NS + fraction.astype(np.int64)
