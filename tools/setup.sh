@@ -131,7 +131,7 @@ tests() {
 lock() {
     set -- --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --no-annotate "$@"
     uv pip compile "$@" pyproject.toml -o requirements.lock
-    uv pip compile "$@" pyproject.toml --group dev -o requirements-dev.lock
+    uv pip compile "$@" pyproject.toml --group dev --group bench -o requirements-dev.lock
     uv pip compile "$@" tools/pins/uv.in -o tools/pins/uv.lock
     uv pip compile "$@" tools/pins/build.in -o tools/pins/build.lock
 }
