@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Final
 
 import numpy as np
 
-from kymograph.model.block import Block, Column, Rows, Times
+from kymograph.model.block import Block, Rows, Times
 from kymograph.model.channel import Stream
 from kymograph.model.errors import Corrupt, InvalidInput
+from kymograph.store.formats.arrow import unwrap
 from kymograph.store.formats.base import ALL_ROWS, Format, Header, RowRange, column_names, gather
 from kymograph.store.formats.instants import from_text, to_text, width
 
@@ -125,7 +126,7 @@ def _read(path: Path, stream: Stream, rows: RowRange) -> Iterator[Rows]:
             found = batch if left is None else batch.slice(0, left)
             if not found.num_rows:
                 continue
-            columns: list[Column] = [found.column(i + 1).to_numpy() for i in range(len(names))]
+            columns = [unwrap(found.column(i + 1), dtype) for i, dtype in enumerate(stream.dtypes)]
             yield Rows(stream.name, _times(found.column(0)), columns)
             if left is not None and (left := left - len(columns[0])) <= 0:
                 return

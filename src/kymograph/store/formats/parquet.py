@@ -15,10 +15,11 @@ from typing import Any, BinaryIO, ClassVar, Final
 
 import numpy as np
 
-from kymograph.model.block import Block, Column, Rows
+from kymograph.model.block import Block, Rows
 from kymograph.model.channel import Stream
 from kymograph.model.errors import Corrupt
 from kymograph.model.limits import BLOCK_ROWS_MAX
+from kymograph.store.formats.arrow import unwrap, wrap
 from kymograph.store.formats.base import ALL_ROWS, Batch, Format, Header, RowRange, column_names, gather
 
 TAKEN: Final = ("timestamp",)
@@ -87,10 +88,9 @@ def _text(value: Any) -> str:
 
 def _table(schema: Any, batch: Batch) -> Any:
     pa: Any = import_module("pyarrow")
-    times = pa.array(batch.time_ns, pa.int64()).view(schema.field(0).type)
-    # Arrow takes NaN for what it is, not for a missing value, only where it is told so.
-    columns = [pa.array(column, from_pandas=False) for column in batch.columns]
-    return pa.table([times, *columns], schema=schema)
+    columns = [batch.time_ns, *batch.columns]
+    arrays = [wrap(column, field.type) for field, column in zip(schema, columns, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=schema)
 
 
 def _read(file: Any, stream: Stream, rows: RowRange) -> Iterator[Rows]:
@@ -107,9 +107,11 @@ def _read(file: Any, stream: Stream, rows: RowRange) -> Iterator[Rows]:
 
 
 def _pieces(table: Any, stream: Stream, names: tuple[str, ...]) -> Iterator[Rows]:
+    pa: Any = import_module("pyarrow")
+    for name, dtype in zip(names, stream.dtypes, strict=True):
+        if table.schema.field(name).type != pa.from_numpy_dtype(dtype):
+            raise ValueError(f"column {name} is not of its channel's type {dtype}")
     for batch in table.to_batches(max_chunksize=BLOCK_ROWS_MAX):
-        times = batch.column("timestamp").view("int64").to_numpy()
-        columns: list[Column] = [batch.column(name).to_numpy() for name in names]
-        if any(c.dtype != d for c, d in zip(columns, stream.dtypes, strict=True)):
-            raise ValueError("a column is not of its channel's type")
-        yield Rows(stream.name, np.asarray(times, np.int64), columns)
+        times = unwrap(batch.column("timestamp"), np.dtype("<i8"))
+        columns = [unwrap(batch.column(n), d) for n, d in zip(names, stream.dtypes, strict=True)]
+        yield Rows(stream.name, times, columns)
