@@ -1,0 +1,1 @@
+"""Measured figures beside the peers', taken in one run; `make bench` prints them as ratios."""
