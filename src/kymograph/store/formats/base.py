@@ -93,16 +93,17 @@ def gather(stream: Stream, blocks: Iterable[Block], rows: int) -> Iterator[Batch
         start = 0
         while count + block.rows - start >= rows:
             stop = start + rows - count
-            yield _join(stream, [*waiting, block.cut(start, stop)])
+            yield join(stream, [*waiting, block.cut(start, stop)])
             waiting, count, start = [], 0, stop
         if start < block.rows:
             waiting.append(block.cut(start, block.rows))
             count += block.rows - start
     if waiting:
-        yield _join(stream, waiting)
+        yield join(stream, waiting)
 
 
-def _join(stream: Stream, blocks: Sequence[Block]) -> Batch:
+def join(stream: Stream, blocks: Sequence[Block]) -> Batch:
+    """Return the rows of one or more blocks as one array a column."""
     if len(blocks) == 1:
         return Batch(blocks[0].time_ns, blocks[0].columns())
     views = [block.columns() for block in blocks]
