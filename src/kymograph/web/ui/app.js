@@ -1,0 +1,9 @@
+// Where the page begins.
+import { html, render } from "./html.js";
+import { Shell } from "./shell/shell.js";
+import { start } from "./station/state.js";
+
+start();
+const root = document.getElementById("app");
+root.replaceChildren();
+render(html`<${Shell} />`, root);

@@ -1,0 +1,172 @@
+// The polar panel: a lidar's turns as they come, with range, colour and a pointer that reads a point.
+import { html, useEffect, useRef, useState } from "../html.js";
+import { number, unitSign } from "../format.js";
+import { calm, shade } from "../shell/theme.js";
+import { Icon } from "../shell/icons.js";
+import { live } from "../station/state.js";
+import { Choice } from "../plot/choice.js";
+import { PolarView } from "./polar_view.js";
+
+const LIVE_HZ = 25;
+const FRAME_MS = 40;
+const METRES = { m: 1, mm: 1e-3, cm: 1e-2 };
+
+/** Whether a stream is a scan: it has an angle and a distance. */
+export function isScan(stream) {
+  const names = stream.channels.map(({ name }) => name);
+  return names.includes("angle") && names.includes("distance");
+}
+
+function unitOf(stream, name) {
+  return stream.channels.find((channel) => channel.name === name)?.unit ?? "";
+}
+
+/** Turn what arrived into what the view wants: metres, degrees, and the tone. */
+function samples(stream, columns, tone) {
+  const metres = METRES[unitOf(stream, "distance")] ?? 1;
+  const degrees = unitOf(stream, "angle") === "rad" ? 180 / Math.PI : 1;
+  const distance = metres === 1 ? columns.distance : Array.from(columns.distance, (v) => v * metres);
+  const angle = degrees === 1 ? columns.angle : Array.from(columns.angle, (v) => v * degrees);
+  return { distance, angle, scan: columns.scan, tone: tone === "distance" ? distance : columns[tone] };
+}
+
+/** Subscribe a view to a stream and draw it until the component goes. */
+function usePolar(stream, canvas, options, onTurn) {
+  const view = useRef(null);
+  useEffect(() => {
+    view.current = new PolarView(canvas.current, options);
+    const channels = ["distance", "angle", "intensity", "scan"].filter((name) =>
+      stream.channels.some((channel) => channel.name === name),
+    );
+    const leave = live.subscribe({ streams: [stream.name], channels, mode: "raw", max_rate_hz: LIVE_HZ }, {
+      data: ({ columns }) => view.current.add(samples(stream, columns, view.current.tone.name)),
+    });
+    let frame = 0;
+    let drawnAt = 0;
+    const draw = (now) => {
+      frame = requestAnimationFrame(draw);
+      if (now - drawnAt < (calm.matches ? 1000 : FRAME_MS)) return;
+      drawnAt = now;
+      view.current.draw();
+      canvas.current.dataset.points = view.current.points;
+    };
+    frame = requestAnimationFrame(draw);
+    const timer = onTurn && setInterval(() => onTurn(view.current), 500);
+    return () => {
+      cancelAnimationFrame(frame);
+      clearInterval(timer);
+      leave();
+    };
+  }, [stream.name]);
+  useEffect(() => view.current?.retint(), [shade.value]);
+  return view;
+}
+
+/** The polar view of a card: no lettering. */
+export function MiniPolar({ stream }) {
+  const canvas = useRef(null);
+  usePolar(stream, canvas, { mini: true });
+  return html`<canvas class="mini-polar" ref=${canvas} role="img" aria-label="Live scan of ${stream.name}" />`;
+}
+
+/** Let two fingers change the range: calls `step(±1)` each time their distance changes by a fifth. */
+function usePinch(canvas, step) {
+  useEffect(() => {
+    const node = canvas.current;
+    let apart = 0;
+    const measure = ([a, b]) => Math.hypot(a.clientX - b.clientX, a.clientY - b.clientY);
+    const begin = (event) => (apart = event.touches.length === 2 ? measure(event.touches) : 0);
+    const move = (event) => {
+      if (!apart || event.touches.length !== 2) return;
+      event.preventDefault();
+      const now = measure(event.touches);
+      if (Math.abs(Math.log(now / apart)) < 0.2) return;
+      step(now > apart ? -1 : 1);
+      apart = now;
+    };
+    const wheel = (event) => {
+      if (!event.ctrlKey && !event.shiftKey && document.activeElement !== node) return;
+      event.preventDefault();
+      step(Math.sign(event.deltaY));
+    };
+    node.addEventListener("touchstart", begin, { passive: true });
+    node.addEventListener("touchmove", move, { passive: false });
+    node.addEventListener("wheel", wheel, { passive: false });
+    return () => {
+      node.removeEventListener("touchstart", begin);
+      node.removeEventListener("touchmove", move);
+      node.removeEventListener("wheel", wheel);
+    };
+  }, []);
+}
+
+function Scale({ low, high, unit }) {
+  return html`
+    <div class="scale" aria-hidden="true">
+      <span>${number(low, 3)}</span><i class="scale__ramp"></i><span>${number(high, 3)} ${unit}</span>
+    </div>
+  `;
+}
+
+function toneOf(stream, name) {
+  const channel = stream.channels.find((one) => one.name === name);
+  if (name === "distance") return { name, low: 0, high: 8, unit: "m" };
+  return { name, low: channel.low ?? 0, high: channel.high ?? 255, unit: unitSign(channel.unit) };
+}
+
+function pointText(point, tone) {
+  if (!point) return "Point at an echo to read it.";
+  const extra = tone.name === "distance" ? "" : ` · ${tone.name} ${number(point.tone, 3)} ${tone.unit}`;
+  return `${number(point.distance, 4)} m at ${number(point.angle, 4)}°${extra}`;
+}
+
+export function Polar({ stream }) {
+  const canvas = useRef(null);
+  const [facts, setFacts] = useState({ points: 0, radius: 4 });
+  const [point, setPoint] = useState(null);
+  const [tone, setTone] = useState(toneOf(stream, "distance"));
+  const tones = ["distance", "intensity"].filter((name) => stream.channels.some((one) => one.name === name));
+  const view = usePolar(stream, canvas, {}, (now) => {
+    if (tone.name === "distance" && view.current.tone.name === "distance") view.current.tone.high = now.radiusM;
+    setFacts({ points: now.pointsInTurn, radius: now.radiusM });
+  });
+  const step = (by) => {
+    view.current.zoom(by);
+    setFacts({ points: view.current.pointsInTurn, radius: view.current.radiusM });
+  };
+  usePinch(canvas, step);
+  const colourBy = (name) => {
+    view.current.tint(toneOf(stream, name));
+    setTone(view.current.tone);
+  };
+  const pointAt = (event) => {
+    const box = canvas.current.getBoundingClientRect();
+    const found = view.current.nearest(event.clientX - box.left, event.clientY - box.top);
+    view.current.pointer = found;
+    setPoint(found);
+  };
+  const away = () => {
+    view.current.pointer = null;
+    setPoint(null);
+  };
+  return html`
+    <section class="panel polar" aria-label="Polar view of ${stream.name}">
+      <div class="toolbar">
+        ${tones.length > 1 &&
+        html`<${Choice} label="Colour by" options=${tones.map((name) => [name, name])} value=${tone.name} onChange=${colourBy} />`}
+        <${Scale} low=${tone.low} high=${tone.name === "distance" ? facts.radius : tone.high} unit=${tone.unit} />
+        <div class="toolbar__end">
+          <button class="button button--square" aria-label="Nearer" onClick=${() => step(-1)}><${Icon} name="plus" /></button>
+          <button class="button button--square" aria-label="Farther" onClick=${() => step(1)}><${Icon} name="minus" /></button>
+          <button class="button" onClick=${() => (view.current.range = 0)}><${Icon} name="fit" />Fit</button>
+        </div>
+      </div>
+      <canvas class="polar__canvas" ref=${canvas} tabindex="0" role="img" data-test="polar"
+        aria-label="Distances around the sensor, radius ${facts.radius} metres" onPointerMove=${pointAt} onPointerLeave=${away} />
+      <p class="footnote polar__facts">
+        <span>${pointText(point, tone)}</span>
+        <span>Radius <b>${facts.radius} m</b> · <b>${facts.points}</b> echoes a turn · 0° is up</span>
+      </p>
+    </section>
+  `;
+}

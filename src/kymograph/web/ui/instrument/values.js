@@ -1,0 +1,58 @@
+// The newest value of every channel, four times a second.
+import { html, useEffect, useState } from "../html.js";
+import { number, timeOfDay, unitSign } from "../format.js";
+import { live } from "../station/state.js";
+
+const LATEST_HZ = 4;
+
+/** The newest row of a stream as `{ t, values }`, or null before the first. */
+export function useLatest(stream) {
+  const [latest, setLatest] = useState(null);
+  useEffect(() => {
+    if (!stream) return undefined;
+    return live.subscribe({ streams: [stream.name], mode: "latest", max_rate_hz: LATEST_HZ }, {
+      data({ t, columns }) {
+        const at = t.length - 1;
+        const values = Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, column[at]]));
+        setLatest({ t: t[at], values });
+      },
+    });
+  }, [stream?.name]);
+  return latest;
+}
+
+export function Values({ stream }) {
+  const latest = useLatest(stream);
+  return html`
+    <section class="panel" aria-label="Latest values of ${stream.name}">
+      <h2>Now <small>${latest ? timeOfDay(latest.t, 1) : "no row yet"}</small></h2>
+      <table class="values">
+        <tbody>
+          ${stream.channels.map(
+            ({ name, unit, description }) => html`
+              <tr key=${name}>
+                <th scope="row">${name}${description && html`<small>${description}</small>`}</th>
+                <td>${number(latest?.values[name])}</td>
+                <td class="unit">${unitSign(unit)}</td>
+              </tr>
+            `,
+          )}
+        </tbody>
+      </table>
+    </section>
+  `;
+}
+
+/** A few large numbers, for a card that is read from across the room. */
+export function BigValues({ stream, names }) {
+  const latest = useLatest(stream);
+  return names.map((name) => {
+    const unit = stream.channels.find((channel) => channel.name === name)?.unit;
+    return html`
+      <div class="big" key=${name}>
+        <span class="big__name">${name}</span>
+        <span class="big__value"><b>${number(latest?.values[name])}</b> ${unitSign(unit)}</span>
+      </div>
+    `;
+  });
+}

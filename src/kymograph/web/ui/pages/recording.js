@@ -1,0 +1,139 @@
+// One recording: look into it, check it, annotate it, take it.
+import { html, useEffect, useMemo, useState } from "../html.js";
+import { bytes, count, duration, moment } from "../format.js";
+import { Fact } from "../instrument/health.js";
+import { Choice } from "../plot/choice.js";
+import { Downloads } from "../recording/downloads.js";
+import { Ending } from "../recording/endings.js";
+import { EventList } from "../recording/event_list.js";
+import { missingRows, notesOf } from "../recording/gaps.js";
+import { Metadata } from "../recording/metadata.js";
+import { MarkField } from "../recording/marks.js";
+import { Preview } from "../recording/preview.js";
+import { FORMAT_WORDS } from "../recording/record_panel.js";
+import { Segments, Verify } from "../recording/segments.js";
+import { Icon } from "../shell/icons.js";
+import { link } from "../shell/router.js";
+import { api } from "../station/api.js";
+import { attempt, recorders, stationNow, tick } from "../station/state.js";
+
+const MARK_VIEW_S = 10;
+const REFRESH_MS = 5000;
+
+/** All the page tells of a recording; read again every few seconds while it runs. */
+function useRecording(id) {
+  const [state, setState] = useState({ recording: null, segments: [], events: [], missing: false });
+  const load = async () => {
+    const recording = await attempt(api.recording(id));
+    if (!recording) return setState((before) => ({ ...before, missing: !before.recording }));
+    const [segments, events] = await Promise.all([attempt(api.segments(id)), attempt(api.recordingEvents(id))]);
+    return setState({ recording, segments: segments?.items ?? [], events: events?.items ?? [], missing: false });
+  };
+  const running = recorders.value.some((one) => one.recording_id === id);
+  useEffect(() => {
+    load();
+    const timer = running && setInterval(load, REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [id, running]);
+  const setRecording = (recording) => setState((before) => ({ ...before, recording }));
+  return { ...state, setRecording };
+}
+
+function Head({ recording }) {
+  const recorder = recorders.value.find((one) => one.recording_id === recording.id);
+  const now = recorder ?? recording;
+  const end = recording.ended_ns ? recording.ended_ns / 1e9 : tick.value && stationNow();
+  return html`
+    <div class="title">
+      <a class="button button--bare" href=${link("recordings")} aria-label="Back to the recordings"><${Icon} name="back" /></a>
+      <h1>${recording.name}</h1>
+      <${Ending} ended=${recording.ended} />
+    </div>
+    <dl class="facts facts--head">
+      <${Fact} label="Started">${moment(recording.started_ns)}<//>
+      <${Fact} label="Lasted">${duration(end - recording.started_ns / 1e9)}<//>
+      <${Fact} label="Rows">${count(now.rows)}<//>
+      <${Fact} label="Size">${bytes(now.size_bytes)}<//>
+      <${Fact} label="Kept as">${FORMAT_WORDS[recording.format] ?? recording.format}<//>
+    </dl>
+  `;
+}
+
+function Missing({ gaps }) {
+  if (!gaps.length) return null;
+  return html`
+    <ul class="missing">
+      ${gaps.map(({ stream, from, to, rows }) => html`
+        <li key=${stream + from}><${Icon} name="alert" /><span><b>${stream}</b>: ${count(rows)} rows are not there, from ${count(from)} to ${count(to - 1)}</span></li>
+      `)}
+    </ul>
+  `;
+}
+
+function Origin({ origin }) {
+  const entries = Object.entries(origin ?? {});
+  if (!entries.length) return null;
+  return html`
+    <details class="origin">
+      <summary>How it was made</summary>
+      <pre class="answer">${JSON.stringify(origin, null, 2)}</pre>
+    </details>
+  `;
+}
+
+function Take({ recording, stream, range }) {
+  return html`
+    <section class="panel" aria-label="Downloads" data-test="downloads">
+      <h2>Take the data</h2>
+      <h3>All of it</h3>
+      <${Downloads} recording=${recording} stream=${stream} range=${null} />
+      ${range && html`<h3>The ${duration(range[1] - range[0])} that are shown</h3><${Downloads} recording=${recording} stream=${stream} range=${range} />`}
+      ${recording.streams.length > 1 && html`<p class="footnote">Of the stream ${stream}; choose another above the preview.</p>`}
+    </section>
+  `;
+}
+
+export function Page({ id }) {
+  const { recording, segments, events, missing, setRecording } = useRecording(id);
+  const [chosen, setChosen] = useState("");
+  const [range, setRange] = useState(null);
+  const streams = recording?.streams ?? [];
+  const stream = streams.find((one) => one.name === chosen) ?? streams[0];
+  const notes = useMemo(() => notesOf(events, stream?.name), [events, stream?.name]);
+  useEffect(() => {
+    document.title = `${recording?.name ?? "Recording"} · Kymograph`;
+  }, [recording?.name]);
+  if (missing) return html`<section class="empty"><h1>There is no such recording</h1><a href=${link("recordings")}>See all recordings</a></section>`;
+  if (!recording) return html`<p class="quiet">Reading the recording…</p>`;
+  const pick = ({ time_ns: ns, body }) => {
+    const at = (body.time_ns ?? ns) / 1e9;
+    setRange([at - MARK_VIEW_S / 2, at + MARK_VIEW_S / 2]);
+  };
+  return html`
+    <${Head} recording=${recording} />
+    ${streams.length > 1 &&
+    html`<${Choice} label="Stream" options=${streams.map(({ name }) => [name, name])} value=${stream.name} onChange=${setChosen} />`}
+    <${Preview} key=${stream.name} recording=${recording} stream=${stream} range=${range} setRange=${setRange} notes=${notes}
+      version=${recording.running ? recording.rows : 0} />
+    <div class="split">
+      <div class="split__main">
+        <${Take} recording=${recording} stream=${stream.name} range=${range} />
+        <section class="panel" aria-label="Files">
+          <h2>Sealed files <small>${count(segments.length)}</small></h2>
+          <${Verify} id=${id} />
+          <${Missing} gaps=${missingRows(segments)} />
+          <${Segments} id=${id} segments=${segments} running=${recording.running} />
+        </section>
+      </div>
+      <div class="split__side">
+        <section class="panel" aria-label="Notes"><h2>Notes</h2><${Metadata} recording=${recording} onChanged=${setRecording} /></section>
+        <section class="panel" aria-label="Events">
+          <h2>Marks, gaps and events</h2>
+          <${EventList} events=${events} onPick=${pick} empty="None. While it records, the key M sets a mark." />
+        </section>
+        <section class="panel" aria-label="Origin"><${Origin} origin=${recording.origin} /></section>
+      </div>
+    </div>
+    <${MarkField} />
+  `;
+}

@@ -1,0 +1,137 @@
+// All recordings of the station: find one, take it, or delete it.
+import { html, useEffect, useState } from "../html.js";
+import { bytes, count, duration, moment } from "../format.js";
+import { Choice } from "../plot/choice.js";
+import { Downloads } from "../recording/downloads.js";
+import { Ending } from "../recording/endings.js";
+import { Confirm } from "../shell/dialog.js";
+import { Icon } from "../shell/icons.js";
+import { link } from "../shell/router.js";
+import { toast } from "../shell/toasts.js";
+import { api } from "../station/api.js";
+import { attempt, recorders, stationNow } from "../station/state.js";
+
+const PAGE_SIZE = 100;
+const SHOWN = [["all", "All"], ["complete", "Complete"], ["cut", "Cut short"]];
+
+function seconds({ started_ns: started, ended_ns: ended }) {
+  return (ended ? ended / 1e9 : stationNow()) - started / 1e9;
+}
+
+function fits(recording, text, which) {
+  const words = [recording.name, recording.format, recording.ended, ...Object.values(recording.metadata ?? {})];
+  const found = words.join(" ").toLowerCase().includes(text.toLowerCase());
+  if (which === "complete") return found && recording.ended === "stop";
+  if (which === "cut") return found && !["stop", "recording"].includes(recording.ended);
+  return found;
+}
+
+/** A running recording's numbers come with the status, once a second. */
+function current(recording) {
+  const recorder = recorders.value.find((one) => one.recording_id === recording.id);
+  return recorder ? { ...recording, rows: recorder.rows, size_bytes: recorder.size_bytes } : recording;
+}
+
+function Row({ recording: listed, onDelete }) {
+  const recording = current(listed);
+  const names = recording.streams.map((stream) => stream.name).join(", ");
+  return html`
+    <tr>
+      <th scope="row" data-label="Name">
+        <a href=${link("recordings", recording.id)}>${recording.name}</a><small>${names}</small>
+      </th>
+      <td data-label="Started">${moment(recording.started_ns)}</td>
+      <td data-label="Lasted" class="num">${duration(seconds(recording))}</td>
+      <td data-label="Rows" class="num">${count(recording.rows)}</td>
+      <td data-label="Size" class="num">${bytes(recording.size_bytes)}</td>
+      <td data-label="Ended"><${Ending} ended=${recording.ended} /></td>
+      <td class="table__tools">
+        <details class="menu">
+          <summary class="button button--bare" aria-label="Download ${recording.name}" title="Download"><${Icon} name="download" /></summary>
+          <div class="menu__box"><${Downloads} recording=${recording} stream=${recording.streams[0]?.name} range=${null} /></div>
+        </details>
+        <button class="button button--bare" disabled=${recording.running} aria-label="Delete ${recording.name}"
+          title=${recording.running ? "It is still running" : "Delete"} onClick=${onDelete}><${Icon} name="trash" /></button>
+      </td>
+    </tr>
+  `;
+}
+
+function Empty({ any }) {
+  if (any) return html`<p class="empty">No recording fits the filter.</p>`;
+  return html`
+    <section class="empty">
+      <h2>Nothing has been recorded yet</h2>
+      <p>Go to the <a href=${link()}>overview</a>, give a name and press Record. What you record appears here.</p>
+    </section>
+  `;
+}
+
+/** The list, page after page; read again when a recording starts or stops. */
+function useRecordings() {
+  const [list, setList] = useState(null);
+  const [next, setNext] = useState(null);
+  const load = async (cursor) => {
+    const answer = await attempt(api.recordings({ limit: PAGE_SIZE, cursor }));
+    if (!answer) return;
+    setList((before) => (cursor ? [...(before ?? []), ...answer.items] : answer.items));
+    setNext(answer.next);
+  };
+  const running = recorders.value.map((one) => one.recording_id).join();
+  useEffect(() => {
+    load();
+  }, [running]);
+  return { list, setList, more: next && (() => load(next)) };
+}
+
+function Table({ list, onDelete }) {
+  return html`
+    <table class="table table--stack">
+      <caption class="unseen">Recordings, newest first</caption>
+      <thead>
+        <tr>
+          <th>Name</th><th>Started</th><th class="num">Lasted</th><th class="num">Rows</th><th class="num">Size</th><th>Ended</th>
+          <th><span class="unseen">Download and delete</span></th>
+        </tr>
+      </thead>
+      <tbody>${list.map((one) => html`<${Row} key=${one.id} recording=${one} onDelete=${() => onDelete(one)} />`)}</tbody>
+    </table>
+  `;
+}
+
+export function Page() {
+  const { list, setList, more } = useRecordings();
+  const [text, setText] = useState("");
+  const [which, setWhich] = useState("all");
+  const [doomed, setDoomed] = useState(null);
+  useEffect(() => {
+    document.title = "Recordings · Kymograph";
+  }, []);
+  const remove = async () => {
+    const { id, name } = doomed;
+    setDoomed(null);
+    if ((await attempt(api.remove(id))) === undefined) return;
+    setList((before) => before.filter((one) => one.id !== id));
+    toast({ kind: "good", title: `${name} is deleted` });
+  };
+  const shown = (list ?? []).filter((one) => fits(one, text, which));
+  const total = shown.reduce((sum, one) => sum + (one.size_bytes ?? 0), 0);
+  return html`
+    <div class="title">
+      <h1>Recordings</h1>
+      ${list && html`<p class="title__note">${count(shown.length)} shown · ${bytes(total)}</p>`}
+      <div class="title__end filter">
+        <input type="search" aria-label="Filter by name, note or format" placeholder="Filter" value=${text} onInput=${(e) => setText(e.target.value)} />
+        <${Choice} label="How they ended" options=${SHOWN} value=${which} onChange=${setWhich} />
+      </div>
+    </div>
+    <section class="panel panel--flush">
+      ${list === null ? html`<p class="quiet">Reading the list…</p>` : shown.length ? html`<${Table} list=${shown} onDelete=${setDoomed} />` : html`<${Empty} any=${list.length} />`}
+      ${more && html`<div class="row row--middle"><button class="button" onClick=${more}>Show older ones</button></div>`}
+    </section>
+    ${doomed &&
+    html`<${Confirm} title="Delete ${doomed.name}?" verb="Delete for good" onYes=${remove} onNo=${() => setDoomed(null)}>
+      ${count(doomed.rows)} rows, ${bytes(doomed.size_bytes)}, recorded ${moment(doomed.started_ns)}. Its files are removed from the disk.
+    <//>`}
+  `;
+}

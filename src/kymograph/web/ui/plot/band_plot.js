@@ -1,0 +1,161 @@
+// One set of axes with channels drawn as bands between their minimum and maximum.
+import { colour } from "../shell/theme.js";
+import { number, timeOfDay } from "../format.js";
+import uPlot from "../vendor/uplot/uplot.js";
+
+const Y_AXIS_PX = 54;
+const DAY_S = 86400;
+const day = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+
+function timeLabels(plot, splits, _axis, _space, step) {
+  const decimals = step >= 1 ? 0 : Math.min(6, Math.ceil(-Math.log10(step)));
+  const long = plot.scales.x.max - plot.scales.x.min > DAY_S;
+  return splits.map((t) => {
+    if (!long) return step >= 60 ? timeOfDay(t).slice(0, 5) : timeOfDay(t, decimals);
+    return `${day.format(new Date(t * 1000))}\n${timeOfDay(t).slice(0, 5)}`;
+  });
+}
+
+/**
+ * Wraps uPlot. `channels` are `{ name, color }`; `onZoom(min, max)` and `onReset()` make it zoomable by
+ * dragging and double-click; `onCursor(index)` follows the pointer (null when it leaves); plots with the
+ * same `sync` share it.
+ */
+export class BandPlot {
+  constructor(host, { channels, height, timeAxis = true, sync, onZoom, onReset, onCursor }) {
+    this.host = host;
+    this.channels = channels;
+    this.handlers = { onZoom, onReset, onCursor };
+    this.gaps = [];
+    this.marks = [];
+    this.yShown = null;
+    this.ink = { grid: colour("--grid"), text: colour("--muted"), bad: colour("--record"), mark: colour("--mark") };
+    this.plot = new uPlot(this.#options(height, timeAxis, sync), this.#empty(), host);
+    if (onReset) this.plot.over.addEventListener("dblclick", onReset);
+    this.observer = new ResizeObserver(() => this.#fit());
+    this.observer.observe(host);
+  }
+
+  /** Show these times and, for each channel, its lowest and highest values, from `min` to `max` seconds. */
+  show(t, low, high, min, max) {
+    const data = [t];
+    this.channels.forEach((_, i) => data.push(high[i], low[i]));
+    this.plot.batch(() => {
+      this.plot.setData(data, false);
+      this.plot.setScale("x", { min, max });
+    });
+  }
+
+  /** Draw gaps `{ from, to }` and marks `{ at, kind }` in seconds on the axis. */
+  annotate(gaps, marks) {
+    this.gaps = gaps;
+    this.marks = marks;
+    this.plot.redraw(false, false);
+  }
+
+  timeAt(clientX) {
+    return this.plot.posToVal(clientX - this.plot.over.getBoundingClientRect().left, "x");
+  }
+
+  destroy() {
+    this.observer.disconnect();
+    this.plot.destroy();
+  }
+
+  #empty() {
+    return [[], ...this.channels.flatMap(() => [[], []])];
+  }
+
+  #fit() {
+    const { clientWidth: width, clientHeight: height } = this.host;
+    if (width > 0 && height > 0 && (width !== this.plot.width || height !== this.plot.height)) {
+      this.plot.setSize({ width, height });
+    }
+  }
+
+  #options(height, timeAxis, sync) {
+    return {
+      width: Math.max(80, this.host.clientWidth),
+      height,
+      pxAlign: 0,
+      legend: { show: false },
+      focus: { alpha: 1 },
+      cursor: {
+        y: false,
+        points: { show: false },
+        drag: { x: Boolean(this.handlers.onZoom), y: false, setScale: false },
+        sync: sync ? { key: sync, scales: ["x", null] } : undefined,
+      },
+      scales: { x: { time: true, auto: false }, y: { range: (_, min, max) => this.#yRange(min, max) } },
+      axes: [this.#axis({ show: timeAxis, values: timeLabels, size: 28, space: 92 }), this.#axis({
+        size: Y_AXIS_PX, space: 34, values: (_, splits) => splits.map((v) => number(v, 3).replace(/\.0+$/, "")),
+      })],
+      series: [{}, ...this.channels.flatMap(({ color }) => [this.#line(color), this.#line(color)])],
+      bands: this.channels.map(({ color }, i) => ({ series: [2 * i + 1, 2 * i + 2], fill: `${color}55` })),
+      hooks: {
+        setCursor: [(plot) => this.handlers.onCursor?.(plot.cursor.idx ?? null)],
+        setSelect: [(plot) => this.#selected(plot)],
+        draw: [(plot) => this.#drawNotes(plot)],
+      },
+    };
+  }
+
+  #axis(own) {
+    return {
+      stroke: this.ink.text,
+      font: '12px "Plex", system-ui, sans-serif',
+      grid: { stroke: this.ink.grid, width: 1 },
+      ticks: { show: false },
+      gap: 6,
+      ...own,
+    };
+  }
+
+  #line(color) {
+    return { stroke: color, width: 1.25, points: { show: false }, spanGaps: false };
+  }
+
+  /** Grow at once, shrink only when much of the room is unused, so that the axis does not tremble. */
+  #yRange(min, max) {
+    if (min === null || max === null) return this.yShown ?? [0, 1];
+    const pad = (max - min || Math.abs(max) * 0.1 || 1) * 0.08;
+    const [low, high] = this.yShown ?? [Infinity, -Infinity];
+    const fits = min >= low && max <= high && max - min > (high - low) * 0.55;
+    if (!fits) this.yShown = [min - pad, max + pad];
+    return this.yShown;
+  }
+
+  #selected(plot) {
+    const { left, width } = plot.select;
+    if (width < 4) return;
+    plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
+    this.handlers.onZoom?.(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
+  }
+
+  #drawNotes(plot) {
+    const { ctx, bbox } = plot;
+    const x = (t) => plot.valToPos(t, "x", true);
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    for (const { from, to } of this.gaps) {
+      const width = Math.max(2 * devicePixelRatio, x(to) - x(from));
+      ctx.fillStyle = `${this.ink.bad}3a`;
+      ctx.fillRect(x(from), bbox.top, width, bbox.height);
+      ctx.fillStyle = this.ink.bad;
+      ctx.fillRect(x(from), bbox.top, width, 3 * devicePixelRatio);
+    }
+    for (const { at } of this.marks) {
+      const px = Math.round(x(at));
+      ctx.fillStyle = this.ink.mark;
+      ctx.fillRect(px, bbox.top, devicePixelRatio, bbox.height);
+      ctx.beginPath();
+      ctx.moveTo(px, bbox.top);
+      ctx.lineTo(px + 9 * devicePixelRatio, bbox.top + 4 * devicePixelRatio);
+      ctx.lineTo(px, bbox.top + 8 * devicePixelRatio);
+      ctx.fill();
+    }
+    ctx.restore();
+  }
+}

@@ -1,0 +1,44 @@
+// Events as sentences, newest first or as they came.
+import { html } from "../html.js";
+import { count, timeOfDay, moment } from "../format.js";
+
+const KIND_WORDS = { mark: "mark", gap: "gap", clock: "clock", state: "state", alarm: "alarm", command: "command" };
+
+function gapText(body) {
+  const rows = body.from_seq === undefined ? "rows" : `${count(body.to_seq - body.from_seq)} rows`;
+  return `${body.stream ?? ""}: ${rows} missing${body.reason ? ` (${body.reason})` : ""}`;
+}
+
+/** Say an event in a line, whatever is in its body. */
+export function eventText({ kind, body }) {
+  if (body.text) return body.text;
+  if (kind === "gap") return gapText(body);
+  if (kind === "clock" && body.new_offset_ns !== undefined) {
+    const step = (body.new_offset_ns - (body.old_offset_ns ?? 0)) / 1e6;
+    return `the clock was set ${step >= 0 ? "forward" : "back"} by ${Math.abs(step).toFixed(1)} ms`;
+  }
+  if (body.message) return body.message;
+  if (body.state) return [body.state, body.reason ?? body.error].filter(Boolean).join(": ");
+  return Object.entries(body)
+    .map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "object" ? JSON.stringify(value) : value}`)
+    .join(", ");
+}
+
+export function EventList({ events, empty, withDay = false, onPick }) {
+  if (!events.length) return html`<p class="quiet">${empty}</p>`;
+  return html`
+    <ol class="events">
+      ${events.map(
+        (event) => html`
+          <li key=${event.id} class="event event--${event.kind}">
+            <time>${withDay ? moment(event.time_ns) : timeOfDay(event.time_ns / 1e9)}</time>
+            <span class="event__kind">${KIND_WORDS[event.kind] ?? event.kind}</span>
+            <span class="event__text">${onPick
+              ? html`<button class="plain" onClick=${() => onPick(event)}>${eventText(event)}</button>`
+              : eventText(event)}<small>${event.source}</small></span>
+          </li>
+        `,
+      )}
+    </ol>
+  `;
+}

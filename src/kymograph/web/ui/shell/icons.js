@@ -1,0 +1,36 @@
+// The few signs the page uses, drawn on a 20 × 20 grid in the colour of the text beside them.
+import { html } from "../html.js";
+
+const PATHS = {
+  overview: "M3 4h6v6H3zM11 4h6v3h-6zM11 9h6v7h-6zM3 12h6v4H3z",
+  recordings: "M3 5h14M3 10h14M3 15h9",
+  settings: "M3 6h8M15 6h2M13 4v4M3 14h2M9 14h8M7 12v4",
+  instrument: "M10 17a7 7 0 1 1 7-7M10 10l5-4M10 13a3 3 0 1 1 3-3",
+  alert: "M10 3l8 14H2zM10 8v4M10 14.5v.5",
+  check: "M4 10.5l4 4 8-9",
+  close: "M5 5l10 10M15 5L5 15",
+  download: "M10 3v9M6 8.5l4 4 4-4M4 16h12",
+  trash: "M4 6h12M8 6V4h4v2M6 6l1 11h6l1-11",
+  plus: "M10 4v12M4 10h12",
+  minus: "M4 10h12",
+  pause: "M7 4v12M13 4v12",
+  play: "M6 4l10 6-10 6z",
+  back: "M12 4l-6 6 6 6",
+  next: "M8 4l6 6-6 6",
+  sun: "M10 6.5a3.5 3.5 0 1 0 0 7a3.5 3.5 0 1 0 0-7M10 1.5v2M10 16.5v2M1.5 10h2M16.5 10h2M4 4l1.4 1.4M14.6 14.6L16 16M16 4l-1.4 1.4M5.4 14.6L4 16",
+  moon: "M16 12.5A7 7 0 0 1 7.5 4a7 7 0 1 0 8.5 8.5z",
+  auto: "M10 3a7 7 0 1 0 0 14zM10 3a7 7 0 0 1 0 14",
+  flag: "M5 17V3M5 4h10l-3 3.5 3 3.5H5",
+  shield: "M10 2.5l6 2.5v5c0 4-3 6.5-6 7.5-3-1-6-3.5-6-7.5V5zM7 10l2.2 2.2L13 8",
+  disk: "M4 4h12v12H4zM7 4v4h6V4M7 12h6",
+  fit: "M3 7V3h4M13 3h4v4M17 13v4h-4M7 17H3v-4",
+};
+
+export function Icon({ name }) {
+  return html`
+    <svg class="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false">
+      <path d=${PATHS[name]} fill="none" stroke="currentColor" stroke-width="1.7"
+        stroke-linecap="round" stroke-linejoin="round" />
+    </svg>
+  `;
+}

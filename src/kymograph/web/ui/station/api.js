@@ -1,0 +1,111 @@
+// The station's REST interface: one function a question, problems as errors that carry their hint.
+import { key } from "./key.js";
+
+/** What `application/problem+json` says. `status` is 0 where no answer came at all. */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body.detail || body.title || `the station answered ${status}`);
+    this.status = status;
+    this.code = body.code ?? "internal";
+    this.hint = body.hint ?? "";
+    this.facts = body.facts ?? {};
+  }
+}
+
+/** Make an absolute address of a path of the interface, whatever prefix the page lives behind. */
+export function address(path) {
+  return new URL(`v1/${path}`, document.baseURI);
+}
+
+function withQuery(path, query) {
+  const url = address(path);
+  for (const [name, value] of Object.entries(query ?? {})) {
+    if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
+  }
+  return url;
+}
+
+function headers(body) {
+  return {
+    ...(key.value ? { Authorization: `Bearer ${key.value}` } : {}),
+    ...(body === undefined ? {} : { "Content-Type": "application/json" }),
+  };
+}
+
+async function request(method, path, { query, body, signal } = {}) {
+  let answer;
+  try {
+    answer = await fetch(withQuery(path, query), {
+      method,
+      signal,
+      headers: headers(body),
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new Problem(0, { detail: "The station does not answer.", hint: "Is it running, and is the network up?" });
+  }
+  if (answer.status === 204) return null;
+  const isJson = (answer.headers.get("content-type") ?? "").includes("json");
+  const content = isJson ? await answer.json() : { detail: await answer.text() };
+  if (!answer.ok) throw new Problem(answer.status, content);
+  return content;
+}
+
+const part = encodeURIComponent;
+const get = (path, query, signal) => request("GET", path, { query, signal });
+const post = (path, body = {}) => request("POST", path, { body });
+
+export const api = {
+  station: () => get("station"),
+  instruments: () => get("instruments"),
+  instrument: (name) => get(`instruments/${part(name)}`),
+  act: (name, action) => post(`instruments/${part(name)}/${action}`),
+  configure: (name, options) => request("PATCH", `instruments/${part(name)}/settings`, { body: { options } }),
+  command: (name, command, values) =>
+    post(`instruments/${part(name)}/commands/${part(command)}`, { arguments: values }),
+  streams: () => get("streams"),
+  streamData: (name, query, signal) => get(`streams/${part(name)}/data`, query, signal),
+  formats: () => get("formats"),
+  events: () => get("events"),
+  recordings: (query) => get("recordings", query),
+  recording: (id) => get(`recordings/${part(id)}`),
+  record: (wish) => post("recordings", wish),
+  stopRecording: (id) => post(`recordings/${part(id)}/stop`),
+  annotate: (id, metadata) => request("PATCH", `recordings/${part(id)}`, { body: { metadata } }),
+  remove: (id) => request("DELETE", `recordings/${part(id)}`),
+  segments: (id) => get(`recordings/${part(id)}/segments`),
+  recordingData: (id, query, signal) => get(`recordings/${part(id)}/data`, query, signal),
+  recordingEvents: (id) => get(`recordings/${part(id)}/events`),
+  mark: (id, body) => post(`recordings/${part(id)}/events`, body),
+  verify: (id) => get(`recordings/${part(id)}/verify`),
+};
+
+/** Return the address of an export; `query` may hold format, stream, start, stop and channels. */
+export function exportAddress(id, query) {
+  return withQuery(`recordings/${part(id)}/export`, query).href;
+}
+
+/** Return the address of one sealed file. */
+export function segmentAddress(id, filename) {
+  return address(`recordings/${part(id)}/segments/${part(filename)}`).href;
+}
+
+/**
+ * Fetch a file that needs a key, which a plain link cannot carry, and save it.
+ * Streams to the disk where the browser lets a page do that, else through memory.
+ */
+export async function saveWithKey(href, filename) {
+  const target = window.showSaveFilePicker ? await window.showSaveFilePicker({ suggestedName: filename }) : null;
+  const answer = await fetch(href, { headers: headers() });
+  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
+  if (target) {
+    await answer.body.pipeTo(await target.createWritable());
+    return;
+  }
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(await answer.blob());
+  link.download = filename;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

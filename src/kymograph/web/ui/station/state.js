@@ -1,0 +1,127 @@
+// What the page knows of the station right now, as signals; filled by the live connection and by REST.
+import { batch, computed, effect, signal } from "../html.js";
+import { toast, toastProblem } from "../shell/toasts.js";
+import { address, api } from "./api.js";
+import { key } from "./key.js";
+import { LiveClient } from "./live.js";
+
+const STATION_REFRESH_S = 5;
+const EVENTS_KEPT = 200;
+
+export const station = signal(null);
+export const instruments = signal(null);
+export const streams = signal([]);
+export const recorders = signal([]);
+export const formats = signal([]);
+export const events = signal([]);
+export const connection = signal({ state: "connecting", since: Date.now() });
+export const needsKey = signal(false);
+
+/** Station time minus this browser's, in seconds. */
+export const clockOffset = signal(0);
+
+/** Advances once a second, for ages and elapsed times. */
+export const tick = signal(Date.now());
+setInterval(() => (tick.value = Date.now()), 1000);
+
+export const recording = computed(() => recorders.value[0] ?? null);
+
+/** Station time now, in seconds since 1970. */
+export function stationNow() {
+  return Date.now() / 1000 + clockOffset.peek();
+}
+
+/** The streams that one instrument makes. */
+export function streamsOf(instrument) {
+  return streams.value.filter((stream) => stream.instrument === instrument);
+}
+
+export let live = null;
+
+/** Do something that may fail, and show the failure as a toast; returns undefined then. */
+export async function attempt(promise) {
+  try {
+    return await promise;
+  } catch (problem) {
+    if (problem.name === "AbortError") return undefined;
+    if (problem.status === 401) needsKey.value = true;
+    toastProblem(problem);
+    return undefined;
+  }
+}
+
+async function quietly(promise, use) {
+  try {
+    use(await promise);
+  } catch (problem) {
+    if (problem.status === 401 || problem.status === 403) needsKey.value = true;
+  }
+}
+
+const items = (use) => (answer) => use(answer.items);
+
+async function refreshStation() {
+  await quietly(api.station(), (answer) => {
+    needsKey.value = false;
+    station.value = answer;
+  });
+}
+
+/** Ask again for what rarely changes. */
+export async function refreshAll() {
+  await Promise.all([
+    refreshStation(),
+    quietly(api.instruments(), items((list) => (instruments.value = list))),
+    quietly(api.streams(), items((list) => (streams.value = list))),
+    quietly(api.formats(), items((list) => (formats.value = list.map((format) => format.name ?? format)))),
+    quietly(api.events(), items((list) => (events.value = list))),
+  ]);
+}
+
+function setConnection(state) {
+  if (connection.peek().state !== state) connection.value = { state, since: Date.now() };
+}
+
+function onWelcome(message) {
+  clockOffset.value = message.now_ns / 1e9 - Date.now() / 1000;
+  refreshAll();
+}
+
+function onStatus(message) {
+  batch(() => {
+    instruments.value = message.instruments;
+    recorders.value = message.recorders;
+  });
+}
+
+function onEvent(message) {
+  const { type, ...event } = message;
+  events.value = [event, ...events.peek().filter((other) => other.id !== event.id)].slice(0, EVENTS_KEPT);
+}
+
+function onProblem(message) {
+  if (message.code === "key_needed" || message.code === "forbidden") needsKey.value = true;
+  else toast({ kind: "bad", title: message.message, hint: message.hint });
+}
+
+/** Open the live connection and keep the signals fresh for the life of the page. */
+export function start() {
+  const url = address("live");
+  url.protocol = url.protocol.replace("http", "ws");
+  live = new LiveClient(url.href, key.peek(), {
+    state: setConnection,
+    welcome: onWelcome,
+    status: onStatus,
+    event: onEvent,
+    problem: onProblem,
+  });
+  let used = key.peek();
+  effect(() => {
+    if (key.value !== used) {
+      used = key.value;
+      live.restart(used);
+    }
+  });
+  refreshAll();
+  setInterval(refreshStation, STATION_REFRESH_S * 1000);
+}
