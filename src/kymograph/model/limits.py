@@ -61,8 +61,9 @@ DISK_LOW_BYTES: Final = 256 * 1024 * 1024
 """Free space below which the disk counts as low: some minutes to act at 10 kHz of 24 channels."""
 SEAL_TRIES_MAX: Final = 3
 """How often a journal is given to a worker that dies of it, before it is left for the next start."""
-SEAL_TIMEOUT_S: Final = 900.0
-"""How long sealing one journal or merging one recording may take: SEGMENT_BYTES_MAX on a slow SD card."""
+SEAL_SILENCE_S_MAX: Final = 300.0
+"""How long a worker that seals may give no sign of life before it is killed: an fsync of SEGMENT_BYTES_MAX
+on a slow SD card."""
 GAP_EVENTS_PER_S_MAX: Final = 8
 """Gap events of one recording in a second; a device that loses more has them told as one."""
 

@@ -1,0 +1,24 @@
+"""What a simulated device is: bytes in, bytes out, at a time that is given. No wire, no thread, no clock."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Device(Protocol):
+    """The device's side of a wire."""
+
+    interval_s: float
+    """How often `advance` wants to be called."""
+
+    def receive(self, data: bytes) -> None:
+        """Take what the host sent."""
+        ...
+
+    def advance(self, time_s: float) -> bytes:
+        """Return what the device sends until `time_s`, which never runs backwards."""
+        ...
+
+    def power_on(self) -> None:
+        """Begin as after the power came: forget what the host had set."""
+        ...

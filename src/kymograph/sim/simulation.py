@@ -1,0 +1,88 @@
+"""A simulated device on its wire, in real time: the loop that carries bytes and makes faults happen."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from kymograph.sim.device import Device
+from kymograph.sim.faults import Faults
+from kymograph.sim.wire import Wire
+
+
+class Simulation:
+    """Runs one device on one wire, in the caller's thread (`run`) or in its own (as a context manager)."""
+
+    def __init__(self, device: Device, wire: Wire, seed: int = 0) -> None:
+        self.device = device
+        self.wire = wire
+        self._faults = Faults(seed)
+        self._lock = threading.Lock()
+        self._quit = threading.Event()
+        self._next_s = time.monotonic()
+        self._thread = threading.Thread(target=self.run, name="simulation", daemon=True)
+        wire.plug()
+
+    @property
+    def url(self) -> str:
+        """The port that a driver opens."""
+        return self.wire.url
+
+    def fault(self, line: str) -> None:
+        """Make a fault happen; from any thread. `unplug` and `replug` are done when this returns.
+
+        Raises:
+            InvalidInput: there is no such fault.
+        """
+        with self._lock:
+            self._faults.request(line, time.monotonic())
+            self._plug_as_asked(time.monotonic())
+
+    def _plug_as_asked(self, now_s: float) -> None:
+        out = self._faults.due(now_s)
+        if out and self.wire.plugged:
+            self.wire.unplug()
+        elif not out and not self.wire.plugged:
+            # The device is fed by the same cable.
+            self.device.power_on()
+            self.wire.plug()
+
+    def step(self) -> None:
+        """Carry what is there, both ways, once."""
+        with self._lock:
+            now_s = time.monotonic()
+            self._plug_as_asked(now_s)
+            data = self.wire.read()
+            if data and not self._faults.refusing:
+                self.device.receive(data)
+            self.wire.write(self._faults.apply(self.device.advance(now_s), now_s))
+
+    def turn(self, also: int = -1) -> bool:
+        """Carry bytes, then wait for more or for the next packet; return whether `also` can be read."""
+        self.step()
+        now_s = time.monotonic()
+        self._next_s = max(self._next_s + self.device.interval_s, now_s)
+        return self.wire.wait(self._next_s - now_s, also)
+
+    def run(self) -> None:
+        """Run until told to quit."""
+        while not self.ended:
+            self.turn()
+
+    @property
+    def ended(self) -> bool:
+        """Whether it was told to quit."""
+        return self._quit.is_set()
+
+    def quit(self) -> None:
+        """Let `run` end."""
+        self._quit.set()
+
+    def __enter__(self) -> Simulation:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._quit.set()
+        self._thread.join()
+        self.wire.unplug()
