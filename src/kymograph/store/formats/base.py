@@ -9,12 +9,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar, NamedTuple
+from typing import Any, BinaryIO, ClassVar, Final, NamedTuple
 
 import numpy as np
 
 from kymograph.model.block import Block, Column, Rows, Times
 from kymograph.model.channel import Stream
+
+PIECE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Bytes of rows that a text format turns into text at once, and that any format reads at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,11 @@ class RowRange(NamedTuple):
 
 
 ALL_ROWS = RowRange()
+
+
+def piece_rows(stream: Stream, rows_max: int) -> int:
+    """Return how many rows to handle at once: `rows_max`, fewer of a wide stream."""
+    return max(64, min(rows_max, PIECE_BYTES_MAX // stream.row_nbytes))
 
 
 class Format(ABC):

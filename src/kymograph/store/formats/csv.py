@@ -21,7 +21,7 @@ from kymograph.model.block import Block, Rows, Times
 from kymograph.model.channel import Stream
 from kymograph.model.errors import Corrupt, InvalidInput
 from kymograph.store.formats.arrow import unwrap
-from kymograph.store.formats.base import ALL_ROWS, Format, Header, RowRange, column_names, gather
+from kymograph.store.formats.base import ALL_ROWS, Format, Header, RowRange, column_names, gather, piece_rows
 from kymograph.store.formats.instants import from_text, to_text, width
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Csv(Format):
             units = [channel.unit for channel in header.stream.channels]
             titles = ["timestamp", *map(_title, names, units)]
         file.write((",".join(titles) + "\n").encode())
-        for batch in gather(header.stream, blocks, _BATCH_ROWS):
+        for batch in gather(header.stream, blocks, piece_rows(header.stream, _BATCH_ROWS)):
             series = [pl.Series(n, c) for n, c in zip(names, batch.columns, strict=True)]
             frame = pl.DataFrame([_texts(batch.time_ns, self.time_digits), *series])
             text = BytesIO()

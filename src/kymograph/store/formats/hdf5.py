@@ -22,15 +22,23 @@ from kymograph.model.block import Block, Column, Rows
 from kymograph.model.channel import Stream
 from kymograph.model.errors import Corrupt
 from kymograph.model.limits import BLOCK_ROWS_MAX
-from kymograph.store.formats.base import ALL_ROWS, Batch, Format, Header, RowRange, column_names, gather
+from kymograph.store.formats.base import (
+    ALL_ROWS,
+    Batch,
+    Format,
+    Header,
+    RowRange,
+    column_names,
+    gather,
+    piece_rows,
+)
 from kymograph.store.formats.instants import SECOND_NS, to_word
 
 TAKEN: Final = ("timestamp", "time_ns", "entry")
 _CHUNK_ROWS: Final = 16_384
-_BATCH_BYTES: Final = 8 * 1024 * 1024
 _LIBVER: Final = ("v110", "v110")
 _FILTERS: Final[Mapping[str, Any]] = {
-    "chunks": (_CHUNK_ROWS,), "maxshape": (None,),
+    "maxshape": (None,),
     "compression": "gzip", "compression_opts": 1, "shuffle": True, "fletcher32": True,
 }  # fmt: skip
 
@@ -48,8 +56,8 @@ class Hdf5(Format):
         """Write whole chunks, so that each is compressed once."""
         h5py: Any = import_module("h5py")
 
-        chunks = _BATCH_BYTES // (header.stream.row_nbytes * _CHUNK_ROWS)
-        rows = _CHUNK_ROWS * max(1, min(chunks, BLOCK_ROWS_MAX // _CHUNK_ROWS))
+        chunk = _chunk_rows(header.stream)
+        rows = piece_rows(header.stream, BLOCK_ROWS_MAX) // chunk * chunk
         with h5py.File(file, "w", libver=_LIBVER) as root:
             data = _lay_out(root, header)
             names = column_names(header.stream, TAKEN)
@@ -72,23 +80,29 @@ class Hdf5(Format):
             raise Corrupt(f"{path.name} is not the HDF5 file it should be: {error}") from error
 
 
+def _chunk_rows(stream: Stream) -> int:
+    """Return the rows of a chunk: a power of two, so that chunks of a wide stream are shorter."""
+    return min(_CHUNK_ROWS, 1 << piece_rows(stream, _CHUNK_ROWS).bit_length() - 1)
+
+
 def _lay_out(root: Any, header: Header) -> Any:
     """Make groups, empty datasets and attributes; return the group of the data."""
     stream = header.stream
     names = column_names(stream, TAKEN)
+    chunks = (_chunk_rows(stream),)
     started = to_word(header.started_ns)
     entry = _group(root, "entry", "NXentry")
     entry["start_time"] = started
     entry["title"] = str(header.attributes.get("recording", stream.name))
     data = _group(entry, "data", "NXdata")
 
-    timestamp = data.create_dataset("timestamp", (0,), "<f8", **_FILTERS)
+    timestamp = data.create_dataset("timestamp", (0,), "<f8", chunks=chunks, **_FILTERS)
     timestamp.attrs.update({"units": "s", "long_name": "time since 1970-01-01T00:00:00Z"})
-    exact = data.create_dataset("time_ns", (0,), "<i8", **_FILTERS)
+    exact = data.create_dataset("time_ns", (0,), "<i8", chunks=chunks, **_FILTERS)
     exact.attrs.update({"units": "ns", "long_name": "time since 1970-01-01T00:00:00Z, exact"})
     for name, channel, dtype in zip(names, stream.channels, stream.dtypes, strict=True):
         facts = {key: value for key, value in channel.to_dict().items() if value is not None}
-        values = data.create_dataset(name, (0,), dtype, **_FILTERS)
+        values = data.create_dataset(name, (0,), dtype, chunks=chunks, **_FILTERS)
         values.attrs.update({"units": channel.unit, "long_name": _text(channel.description or channel.name)})
         values.attrs["channel"] = _text(facts)
     for name in ("timestamp", "time_ns", *names):
@@ -142,9 +156,10 @@ def _read(root: Any, stream: Stream, rows: RowRange) -> Iterator[Rows]:
     if any(column.shape != times.shape for column in columns):
         raise ValueError("its columns are of unequal length")
     start, stop = rows.within(len(times))
+    step = max(1, piece_rows(stream, BLOCK_ROWS_MAX) // times.chunks[0]) * times.chunks[0]
     while start < stop:
         # Up to a chunk's edge, so that no chunk is decompressed twice.
-        end = min(stop, (start // BLOCK_ROWS_MAX + 1) * BLOCK_ROWS_MAX)
+        end = min(stop, (start // step + 1) * step)
         values: list[Column] = [column[start:end] for column in columns]
         yield Rows(stream.name, times[start:end], values)
         start = end

@@ -22,6 +22,8 @@ from kymograph.store.formats.instants import to_words
 
 TAKEN: Final = ("timestamp", "time_ns")
 _BATCH_ROWS: Final = 8192
+_BATCH_VALUES: Final = 1 << 18
+"""Python numbers are many times the size of what they stand for."""
 _READ_BYTES: Final = 1 << 20
 
 
@@ -39,11 +41,12 @@ class Jsonl(Format):
         import msgspec
 
         row = _row_type(header.stream)
+        rows = max(64, min(_BATCH_ROWS, _BATCH_VALUES // len(header.stream.channels)))
         encoder = msgspec.json.Encoder()
-        for batch in gather(header.stream, blocks, _BATCH_ROWS):
+        for batch in gather(header.stream, blocks, rows):
             values = [_numbers(column) for column in batch.columns]
-            rows = map(row, to_words(batch.time_ns), batch.time_ns.tolist(), *values)
-            file.write(encoder.encode_lines(list(rows)))
+            lines = map(row, to_words(batch.time_ns), batch.time_ns.tolist(), *values)
+            file.write(encoder.encode_lines(list(lines)))
 
     def read(self, path: Path, stream: Stream, rows: RowRange = ALL_ROWS) -> Iterator[Rows]:
         """Read lines, skipping those before the range without parsing them."""

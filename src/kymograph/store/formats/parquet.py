@@ -20,7 +20,16 @@ from kymograph.model.channel import Stream
 from kymograph.model.errors import Corrupt
 from kymograph.model.limits import BLOCK_ROWS_MAX
 from kymograph.store.formats.arrow import unwrap, wrap
-from kymograph.store.formats.base import ALL_ROWS, Batch, Format, Header, RowRange, column_names, gather
+from kymograph.store.formats.base import (
+    ALL_ROWS,
+    Batch,
+    Format,
+    Header,
+    RowRange,
+    column_names,
+    gather,
+    piece_rows,
+)
 
 TAKEN: Final = ("timestamp",)
 _GROUP_BYTES: Final = 8 * 1024 * 1024
@@ -111,7 +120,7 @@ def _pieces(table: Any, stream: Stream, names: tuple[str, ...]) -> Iterator[Rows
     for name, dtype in zip(names, stream.dtypes, strict=True):
         if table.schema.field(name).type != pa.from_numpy_dtype(dtype):
             raise ValueError(f"column {name} is not of its channel's type {dtype}")
-    for batch in table.to_batches(max_chunksize=BLOCK_ROWS_MAX):
+    for batch in table.to_batches(max_chunksize=piece_rows(stream, BLOCK_ROWS_MAX)):
         times = unwrap(batch.column("timestamp"), np.dtype("<i8"))
         columns = [unwrap(batch.column(n), d) for n, d in zip(names, stream.dtypes, strict=True)]
         yield Rows(stream.name, times, columns)
