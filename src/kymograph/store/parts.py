@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -62,7 +62,15 @@ class Gate:
     def __init__(self, since: Cursor | None = None) -> None:
         """Begin at a cursor, or at the first row."""
         self._since = since
+        self._known = False
+        """Whether the cursor's epoch is in the files: then nothing is wanted before it."""
         self.rewind()
+
+    def look_for(self, parts: Iterable[Part]) -> None:
+        """Find out whether the cursor's epoch is in the files; call before the first row."""
+        since = self._since
+        if since is not None and not self._known:
+            self._known = any(part.has_epoch(since.epoch) for part in parts)
 
     def rewind(self) -> None:
         """Begin the sequence anew, behind the last row that went through."""
@@ -80,12 +88,13 @@ class Gate:
             behind = min(max(since.seq - run.seq, 0), rows)
             self._open = behind < rows
             return behind
-        self._open = self._met or run.epoch > since.epoch
+        self._open = self._met or (not self._known and run.epoch > since.epoch)
         return 0 if self._open else rows
 
     def passed(self, block: Block) -> None:
         """Take note that the rows of a block have been dealt with."""
         self._since = block.next
+        self._known = True
 
 
 class SegmentPart:
@@ -107,6 +116,10 @@ class SegmentPart:
     def summary(self) -> Summary:
         """Return what the manifest says of it."""
         return Summary(self.segment.rows, self.segment.first_ns, self.segment.last_ns)
+
+    def has_epoch(self, epoch: int) -> bool:
+        """Return whether there are rows of an epoch."""
+        return any(run.epoch == epoch for run in self.segment.runs)
 
     def preview(self) -> Preview | None:
         """Return the preview beside it, if there is one that fits."""
@@ -189,14 +202,18 @@ class JournalPart:
         self._reader.close()
 
     def summary(self) -> Summary:
-        """Read it all to count its rows; `blocks` yields nothing afterwards."""
+        """Read it all to count its rows."""
         total = Summary()
         for block in self._frames():
             total = total.then(Summary(block.rows, block.first_ns, block.last_ns))
         return total
 
+    def has_epoch(self, epoch: int) -> bool:
+        """Return whether there are rows of an epoch."""
+        return any(block.epoch == epoch for block in self._frames())
+
     def blocks(self, span: Span, gate: Gate) -> Iterator[Block]:
-        """Yield the blocks of rows that are wanted; once."""
+        """Yield the blocks of rows that are wanted."""
         for block in self._frames():
             behind = gate.first(Cursor(block.epoch, block.seq), block.rows)
             if behind < block.rows:
@@ -205,10 +222,14 @@ class JournalPart:
                 gate.passed(block)
 
     def _frames(self) -> Iterator[Block]:
-        for block in self._reader.blocks():
-            if self._reader.offset > self._size:
-                return
-            yield block
+        start = self._reader.offset
+        try:
+            for block in self._reader.blocks():
+                if self._reader.offset > self._size:
+                    return
+                yield block
+        finally:
+            self._reader.offset = start
 
 
 Part = SegmentPart | JournalPart

@@ -86,6 +86,7 @@ class RecordingReader:
         for _ in range(_RELOADS_MAX):
             try:
                 with self.parts(wanted) as parts:
+                    gate.look_for(parts)
                     yield from chain.from_iterable(part.blocks(span, gate) for part in parts)
                 return
             except FileNotFoundError:
