@@ -111,8 +111,10 @@ class JournalWriter:
         self._named = False
 
     @classmethod
-    def create(cls, path: Path, head: JournalHead) -> JournalWriter:
+    def create(cls, path: Path, head: JournalHead, claim: bool = True) -> JournalWriter:
         """Begin a journal; a file that is there must be empty. Not durable before the first `sync`.
+
+        With `claim` false no space is claimed ahead: for the last rows on a disk that is full.
 
         Raises:
             StorageError: it cannot be made, or is not empty.
@@ -123,6 +125,7 @@ class JournalWriter:
             raise storage_error(error, path) from error
         salt = secrets.randbits(32)
         writer = cls(path, fd, salt, 0)
+        writer._can_allocate = claim
         try:
             if os.fstat(fd).st_size:
                 raise StorageError(f"{path} is there already and not empty")
@@ -203,12 +206,12 @@ class JournalWriter:
         """
         try:
             self.sync()
-            if self._allocated_bytes > self.size_bytes:
-                os.ftruncate(self._fd, self.size_bytes)
-        except OSError as error:
-            raise storage_error(error, self.path) from error
-        finally:
-            self._close()
+        except StorageError:
+            self.abandon()
+            raise
+        if self._allocated_bytes > self.size_bytes:
+            self._cut_back()
+        self._close()
 
     def abandon(self) -> None:
         """Close after an error, keeping what is durable as far as the disk still listens. Never raises."""
@@ -243,7 +246,7 @@ class JournalWriter:
         self.size_bytes += total
 
     def _cut_back(self) -> None:
-        """Take away half a frame; should that fail too, recovery does it."""
+        """Take away what is behind the last frame; should that fail, it is recovery's work."""
         try:
             os.ftruncate(self._fd, self.size_bytes)
         except OSError:
@@ -291,7 +294,7 @@ class JournalReader:
         self._file.close()
 
     def blocks(self) -> Iterator[Block]:
-        """Yield the blocks from `offset` to the last whole frame; stops at damage and never raises over it."""
+        """Yield the blocks from `offset` to the last whole frame; damage ends them and raises nothing."""
         if self.head is None and not self._read_head():
             return
         assert self.head is not None

@@ -4,13 +4,13 @@ import errno
 from pathlib import Path
 
 import pytest
-from tests.unit.store.made import EPOCH, STREAM, check_block, make_block, make_head, places
 
 from kymograph.model.block import Cursor
 from kymograph.model.errors import Corrupt, NotFound, StorageError
 from kymograph.store import frames
 from kymograph.store.journal import JournalHead, JournalReader, JournalWriter, read_blocks, write_journal
 from kymograph.store.salvage import DAMAGED_SUFFIX, recover, scan
+from tests.unit.store.made import EPOCH, STREAM, check_block, make_block, make_head, places
 
 
 def small_journal(path: Path) -> list[tuple[int, int]]:
