@@ -5,11 +5,12 @@ A driver is imported when an instrument uses it, never before.
 
 from __future__ import annotations
 
+import inspect
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from kymograph.drivers.base import Driver, DriverOptions
 from kymograph.model.errors import ConfigError
@@ -39,6 +40,30 @@ def find(name: str) -> type[AnyDriver]:
         raise ConfigError(f"there is no driver called {name}", hint=f"drivers are: {', '.join(names())}")
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
+
+
+def describe_commands(driver: type[AnyDriver]) -> list[dict[str, Any]]:
+    """Return `name description arguments` of each command, the arguments as a JSON schema."""
+    described: list[dict[str, Any]] = []
+    for name, method in driver.commands().items():
+        schema = TypeAdapter(method).json_schema(mode="validation")
+        properties = {key: value for key, value in schema.get("properties", {}).items() if key != "self"}
+        required = [key for key in schema.get("required", []) if key != "self"]
+        arguments = {"type": "object", "properties": properties, "required": required}
+        text = inspect.cleandoc(method.__doc__ or "").split("\n\n")[0]
+        described.append({"name": name, "description": text, "arguments": arguments})
+    return described
+
+
+def describe(name: str) -> dict[str, Any]:
+    """Return `name description options_schema commands` of a driver."""
+    driver = find(name)
+    return {
+        "name": name,
+        "description": inspect.cleandoc(driver.__doc__ or "").split("\n\n")[0],
+        "options_schema": driver.Options.model_json_schema(),
+        "commands": describe_commands(driver),
+    }
 
 
 def parse_options(name: str, options: dict[str, Any]) -> DriverOptions:

@@ -6,19 +6,32 @@ link. Shapes are those of the `to_dict` of the noun that is named.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from kymograph.model.block import Block, Cursor
+from kymograph.model.block import Block, Column, Cursor, Times
 
 Plain = dict[str, Any]
 
 
 class BlockSink(Protocol):
-    """Who is handed the blocks of a subscription; `close` says that no more will come."""
+    """Who is handed the blocks of a subscription."""
+
+    @property
+    def rows_lost(self) -> int:
+        """Rows that were offered and could not be taken."""
+        ...
 
     def put(self, block: Block) -> bool:
-        """Take a block at once or count it as dropped; never waits."""
+        """Take a block at once or count its rows as lost; never waits."""
+        ...
+
+
+class Subscription(Protocol):
+    """What `subscribe` and `on_event` give back."""
+
+    def close(self) -> None:
+        """End it; nothing is called afterwards, but for what is under way. May be called twice."""
         ...
 
 
@@ -37,6 +50,10 @@ class StationService(Protocol):
         """Return one instrument's status with its `options`, `options_schema` and `commands`."""
         ...
 
+    def drivers(self) -> list[Plain]:
+        """Return `name description options_schema commands` of every driver that can be configured."""
+        ...
+
     def act(self, instrument: str, action: str) -> Plain:
         """Do `open`, `start`, `stop` or `close`, wait until it is done or failed, return the status."""
         ...
@@ -50,7 +67,7 @@ class StationService(Protocol):
         ...
 
     def streams(self) -> list[Plain]:
-        """Return every stream: its `to_dict` with `instrument epoch next_seq ring{rows first_ns last_ns}`."""
+        """Return every stream: its `to_dict` with `instrument epoch next_seq ring{rows capacity …_ns}`."""
         ...
 
     def record_start(self, request: Mapping[str, Any]) -> Plain:
@@ -93,6 +110,27 @@ class StationService(Protocol):
         """Return the station's newest events, newest first."""
         ...
 
+    def latest(self, stream: str) -> Plain | None:
+        """Return the newest row as `stream epoch seq time_ns values{channel: value}`, None before the first."""
+        ...
+
     def history(self, stream: str, since: Cursor | None = None, rows_max: int = 0) -> Sequence[Block]:
-        """Return what the ring holds of a stream from a cursor on (or its last `rows_max` rows)."""
+        """Return what the ring holds of a stream from a cursor on, or all of it.
+
+        At most `rows_max` rows unless that is 0: from a cursor on the first ones, otherwise the newest.
+        """
+        ...
+
+    def window(
+        self, stream: str, channels: Sequence[str], start_ns: int, stop_ns: int
+    ) -> tuple[Times, list[Column]]:
+        """Return times and the named channels' values between two times, as far as the ring holds them."""
+        ...
+
+    def subscribe(self, streams: Sequence[str], sink: BlockSink) -> Subscription:
+        """Hand every block of these streams to a sink from now on; called from another thread."""
+        ...
+
+    def on_event(self, callback: Callable[[Plain], None]) -> Subscription:
+        """Call back with every event of the station from now on; called from another thread."""
         ...

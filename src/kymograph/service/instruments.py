@@ -1,0 +1,171 @@
+"""A station's instruments, made from its configuration, with the simulators and rings that belong to them."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from kymograph.acquire.fanout import Fanout
+from kymograph.acquire.instrument import Instrument
+from kymograph.acquire.ring import Ring, ring_nbytes
+from kymograph.config import Config, InstrumentTable, RingTable
+from kymograph.drivers import registry
+from kymograph.model import status
+from kymograph.model.channel import Stream
+from kymograph.model.clock import Clock
+from kymograph.model.errors import ConfigError, NotFound
+from kymograph.sim.process import SimulatorProcess
+
+SIMULATED: Final = "sim://"
+
+Notice = Callable[[str, str, dict[str, Any]], None]
+
+
+def ring_rows(stream: Stream, table: RingTable) -> int:
+    """Return how many rows of a stream the configuration keeps in memory."""
+    wanted = max(int(stream.rate_hz * table.seconds), table.rows_min)
+    while ring_nbytes(stream, wanted) > table.bytes_max and wanted > 16:
+        wanted = min(wanted - 1, int(wanted * table.bytes_max / ring_nbytes(stream, wanted)))
+    return wanted
+
+
+class Instruments:
+    """Every instrument of a station by name, and every stream by its name in the station."""
+
+    def __init__(self, config: Config, clock: Clock, notice: Notice) -> None:
+        self._config = config
+        self._clock = clock
+        self._links = tempfile.TemporaryDirectory(prefix="kymograph-sim-")
+        self._simulators: dict[str, SimulatorProcess] = {}
+        self._options = {name: dict(table.options) for name, table in config.instruments.items()}
+        self._by_name: dict[str, Instrument] = {}
+        self._owner: dict[str, Instrument] = {}
+        self.rings: dict[str, Ring] = {}
+        for name, table in config.instruments.items():
+            port = self._port(name, table)
+            instrument = Instrument(name, table.driver, self._maker(table, name, port), clock, notice)
+            instrument.block_interval_s = table.block_interval_s
+            self._by_name[name] = instrument
+            for feed in instrument.feeds.values():
+                self._own(feed.stream, instrument, feed.fanout)
+
+    def _own(self, stream: Stream, instrument: Instrument, fanout: Fanout) -> None:
+        if stream.name in self._owner:
+            raise ConfigError(f"two streams are called {stream.name}", hint="rename an instrument")
+        self._owner[stream.name] = instrument
+        self.rings[stream.name] = Ring(stream, ring_rows(stream, self._config.ring))
+        fanout.add(self.rings[stream.name])
+
+    def _port(self, name: str, table: InstrumentTable) -> str:
+        if not table.port.startswith(SIMULATED):
+            return table.port
+        simulator = SimulatorProcess(table.port, Path(self._links.name) / name)
+        self._simulators[name] = simulator
+        return simulator.url
+
+    def _maker(self, table: InstrumentTable, name: str, port: str) -> Callable[[], Any]:
+        driver = registry.find(table.driver)
+
+        def make() -> Any:
+            options = registry.parse_options(table.driver, self._options[name])
+            made = driver(options, self._clock, port)
+            load = made.link_load()
+            if load is not None:
+                load.check()
+            return made
+
+        return make
+
+    def __iter__(self) -> Iterator[Instrument]:
+        return iter(self._by_name.values())
+
+    def get(self, name: str) -> Instrument:
+        """Return an instrument.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        if name not in self._by_name:
+            raise NotFound(f"there is no instrument {name}", instruments=sorted(self._by_name))
+        return self._by_name[name]
+
+    def of_stream(self, stream: str) -> Instrument:
+        """Return the instrument that makes a stream.
+
+        Raises:
+            NotFound: there is no such stream.
+        """
+        if stream not in self._owner:
+            raise NotFound(f"there is no stream {stream}", streams=sorted(self._owner))
+        return self._owner[stream]
+
+    def fanout(self, stream: str) -> Fanout:
+        """Return where the blocks of a stream come out."""
+        feeds = self.of_stream(stream).feeds.values()
+        return next(feed.fanout for feed in feeds if feed.stream.name == stream)
+
+    def stream(self, name: str) -> Stream:
+        """Return a stream by its name in the station."""
+        return next(stream for stream in self.of_stream(name).streams if stream.name == name)
+
+    @property
+    def stream_names(self) -> list[str]:
+        """The names of all streams, in the order of the station file."""
+        return list(self._owner)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any instrument is a simulator."""
+        return bool(self._simulators)
+
+    def is_simulated(self, name: str) -> bool:
+        """Whether a simulator stands in for that instrument."""
+        return name in self._simulators
+
+    def options(self, name: str) -> dict[str, Any]:
+        """Return the options an instrument has now, defaults included."""
+        table = self._config.instruments[self.get(name).name]
+        return registry.parse_options(table.driver, self._options[name]).model_dump(mode="json")
+
+    def configure(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Change some options; the instrument goes back to what it was doing, or nothing is changed.
+
+        Raises:
+            ConfigError: the options do not fit the driver, or the link cannot carry them.
+            Refused: they would change the channels.
+        """
+        instrument, before = self.get(name), self._options[name]
+        table = self._config.instruments[name]
+        port = self._simulators[name].url if name in self._simulators else table.port
+        self._options[name] = {**before, **changes}
+        try:
+            instrument.replace_driver(self._maker(table, name, port))
+        except Exception:
+            self._options[name] = before
+            raise
+
+    def launch(self, acquiring: set[str]) -> None:
+        """Start every instrument's thread; those that are named, or are to start, acquire."""
+        for name, instrument in self._by_name.items():
+            start = self._config.instruments[name].start or name in acquiring
+            instrument.launch(status.ACQUIRING if start else status.CLOSED)
+
+    def simulator(self, name: str) -> SimulatorProcess:
+        """Return the simulator that stands in for an instrument.
+
+        Raises:
+            NotFound: the instrument is real.
+        """
+        if name not in self._simulators:
+            raise NotFound(f"{name} is not simulated")
+        return self._simulators[name]
+
+    def shutdown(self, timeout_s: float) -> None:
+        """Close every device; what does not answer in time is left behind."""
+        for instrument in self:
+            instrument.shutdown(timeout_s)
+        for simulator in self._simulators.values():
+            simulator.stop()
+        self._links.cleanup()
