@@ -1,8 +1,11 @@
 """The systemd unit: valid, hardened, and true to what the program does."""
 
+import ctypes
+import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +85,25 @@ def test_the_guide_and_the_unit_name_the_same_places():
     program, _, station, *_ = directives()["ExecStart"][0].split()
     for place in (program.removesuffix("/.venv/bin/kymograph"), station, "/var/lib/kymograph"):
         assert place in guide
+
+
+def _refuse_executable_memory():
+    # PR_SET_MDWE with PR_MDWE_REFUSE_EXEC_GAIN of linux/prctl.h: what MemoryDenyWriteExecute asks of a process.
+    ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)
+
+
+def test_every_library_works_where_memory_cannot_become_code():
+    environment = dict(pair.split("=", 1) for pair in directives()["Environment"])
+    code = (
+        "import ctypes\n"
+        "if ctypes.CDLL(None).prctl(66, 0, 0, 0, 0) != 1: raise SystemExit(77)\n"
+        "import io, numpy, polars, pyarrow.parquet, h5py, uvloop, fastapi, tsdownsample, msgspec\n"
+        "polars.DataFrame({'x': numpy.arange(9.0)}).write_csv(io.BytesIO())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=100,
+        env={**os.environ, **environment}, preexec_fn=_refuse_executable_memory,
+    )  # fmt: skip
+    if done.returncode == 77:
+        pytest.skip("this kernel cannot refuse it to a process (before 6.3)")
+    assert done.returncode == 0, done.stderr
