@@ -142,7 +142,10 @@ class PacketDecoder:
         count = len(taken)
         self.packets_good += int(np.count_nonzero(kinds[taken] == _GOOD))
         self._count_bad(found, taken, consumed)
-        gaps = np.concatenate((starts[taken], [consumed])) - np.concatenate(([0], ends[taken]))
+        gaps = np.append(starts[taken], consumed)
+        gaps[1:] -= ends[taken]
+        if self._in_step and self._junk_bytes == 0 and not gaps.any():
+            return gaps[:count]
         for i in np.flatnonzero(gaps).tolist():
             stop = consumed if i == count else int(starts[taken[i]])
             # A repeated AA before a packet is how some models fill; it is no loss.
@@ -159,10 +162,14 @@ class PacketDecoder:
     def _count_bad(self, found: Found, taken: Ints, consumed: int) -> None:
         starts, ends, kinds = found
         bad = np.flatnonzero((kinds == _BAD) & (starts < consumed))
-        if len(bad) and len(taken):
+        full = taken[(kinds[taken] == _GOOD) & (ends[taken] - starts[taken] > PACKET_HEAD_BYTES + 4)]
+        if len(bad) == 0:
+            self.good_in_a_row += len(full)
+            self.bad_in_a_row = 0 if len(full) else self.bad_in_a_row
+            return
+        if len(taken):
             before = np.searchsorted(taken, bad) - 1
             bad = bad[(before < 0) | (starts[bad] >= ends[taken[before]])]
-        full = taken[(kinds[taken] == _GOOD) & (ends[taken] - starts[taken] > PACKET_HEAD_BYTES + 4)]
         if len(full):
             self.bad_in_a_row = 0
         if len(bad):
@@ -253,8 +260,9 @@ def _find(data: Bytes, sample_nbytes: int) -> Found:
     starts, second = starts[like], second[like]
     kinds = np.full(len(starts), _OPEN)
     ends = starts + STAMP_BYTES
-    stamp = np.flatnonzero((second == 0x66) & (ends <= size))
-    kinds[stamp] = np.where(_stamp_good(data, starts[stamp]), _STAMP, _NONE)
+    stamp = (second == 0x66) & (ends <= size)
+    if stamp.any():
+        kinds[stamp] = np.where(_stamp_good(data, starts[stamp]), _STAMP, _NONE)
     headed = np.flatnonzero((second == 0x55) & (starts + PACKET_HEAD_BYTES <= size))
     at = starts[headed]
     counts = data[at + 3].astype(np.int64)
