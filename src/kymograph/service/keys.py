@@ -13,7 +13,7 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -152,7 +152,7 @@ class KeyStore:
             ) from error
 
     @contextmanager
-    def _changing(self) -> Iterator[Keys]:
+    def _changing(self) -> Generator[Keys]:
         """Hold the keys for a change, one process at a time, and write them if it succeeds."""
         self._path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

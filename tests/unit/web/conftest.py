@@ -1,0 +1,157 @@
+"""A station in memory, for tests that say exactly which rows come when: real rings, no devices, no disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from kymograph.acquire.ring import Ring, RingView
+from kymograph.model.block import Block, Rows
+from kymograph.model.channel import Channel, Stream
+from kymograph.model.errors import NotFound
+from kymograph.service.history import RingHistory
+
+STREAM = Stream("s", (Channel("a", "float32", "m"), Channel("n", "int32")), 100.0)
+
+
+class Listening:
+    """A subscription that can be ended."""
+
+    def __init__(self, undo: Callable[[], None]) -> None:
+        self.close = undo
+
+
+class MemoryStation(RingHistory):
+    """The engine's service with one stream `s`, whose blocks a test makes."""
+
+    def __init__(self, capacity: int = 10_000) -> None:
+        self.ring = Ring(STREAM, capacity)
+        self.sinks: list[Any] = []
+        self.callbacks: list[Callable[[dict[str, Any]], None]] = []
+        self.epoch = 1000
+        self.seq = 0
+        self.time_ns = 1_000_000_000
+
+    def make(self, rows: int = 10, missing: int = 0, deliver: bool = True) -> Block:
+        """Make the next block: column `a` counts rows, NaN every 7th; `n` is the seq."""
+        self.seq += missing
+        seq = np.arange(self.seq, self.seq + rows)
+        times = self.time_ns + 10_000_000 * np.arange(rows)
+        values = np.where(seq % 7 == 6, np.nan, seq.astype(np.float32))
+        block = Block.pack(STREAM, self.epoch, self.seq, Rows("s", times, [values, seq.astype(np.int32)]))
+        self.seq += rows
+        self.time_ns += 10_000_000 * rows
+        self.ring.put(block)
+        for sink in self.sinks if deliver else ():
+            sink.put(block)
+        return block
+
+    def begin_epoch(self) -> None:
+        self.epoch += 1
+        self.seq = 0
+
+    def happen(self, kind: str) -> None:
+        for callback in self.callbacks:
+            callback({"id": "e1", "time_ns": 5, "source": "test", "kind": kind, "body": {}, "revision": 0})
+
+    # -- the service -------------------------------------------------------------------------------------
+    def ring_view(self, stream: str) -> RingView:
+        if stream != "s":
+            raise NotFound("there is no stream of that name")
+        return self.ring.view()
+
+    def streams(self) -> list[dict[str, Any]]:
+        return [
+            {**STREAM.to_dict(), "instrument": "i", "epoch": self.epoch, "next_seq": self.seq, "ring": {}}
+        ]
+
+    def station(self) -> dict[str, Any]:
+        disk = {"state": "ok", "free_bytes": 1, "total_bytes": 2}
+        return {"name": "t", "id": "x", "version": "0", "now_ns": 1, "disk": disk}
+
+    def instruments(self) -> list[dict[str, Any]]:
+        return [{"name": "i", "state": "acquiring"}]
+
+    def recorders(self) -> list[dict[str, Any]]:
+        return []
+
+    def subscribe(self, streams: Sequence[str], sink: Any) -> Listening:
+        for name in streams:
+            self.ring_view(name)
+        self.sinks.append(sink)
+        return Listening(lambda: self.sinks.remove(sink))
+
+    def on_event(self, callback: Callable[[dict[str, Any]], None]) -> Listening:
+        self.callbacks.append(callback)
+        return Listening(lambda: self.callbacks.remove(callback))
+
+
+class Listener:
+    """The far end of a live client: keeps what was sent, decoded; may be told to take nothing."""
+
+    def __init__(self) -> None:
+        self.heard: list[dict[str, Any]] = []
+        self.raw: list[str | bytes] = []
+        self.taking = asyncio.Event()
+        self.taking.set()
+
+    async def send(self, message: str | bytes) -> None:
+        await self.taking.wait()
+        self.raw.append(message)
+        kind = msgspec.json if isinstance(message, str) else msgspec.msgpack
+        self.heard.append(kind.decode(message))
+
+    def of(self, *kinds: str) -> list[dict[str, Any]]:
+        return [message for message in self.heard if message["type"] in kinds]
+
+    def ranges(self) -> list[tuple[int, int, int]]:
+        return [(m["epoch"], m["seq_from"], m["seq_to"]) for m in self.of("data")]
+
+
+async def until(condition: Callable[[], object], what: str = "", timeout_s: float = 5.0) -> None:
+    """Wait until something is true."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await asyncio.sleep(0.002)
+    except TimeoutError:
+        raise AssertionError(f"not within {timeout_s} s: {what or condition}") from None
+
+
+@pytest.fixture
+def memory_station() -> MemoryStation:
+    return MemoryStation()
+
+
+@pytest.fixture
+def make_station() -> type[MemoryStation]:
+    return MemoryStation
+
+
+@pytest.fixture
+def make_listener() -> type[Listener]:
+    return Listener
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., Awaitable[None]]:
+    return until
+
+
+@pytest.fixture
+def decode_columns() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+    """Decode a msgpack data message's columns into arrays."""
+
+    def array(column: Any) -> Any:
+        if isinstance(column, list):
+            return np.array([np.nan if v is None else v for v in column])
+        if "dtype" in column:
+            return np.frombuffer(column["data"], column["dtype"])
+        return {key: array(value) for key, value in column.items()}
+
+    return lambda message: {name: array(column) for name, column in message["columns"].items()}
