@@ -326,6 +326,10 @@ async def events(_):
     return items(EVENTS[:50])
 
 
+async def session(_):
+    return JSONResponse({"name": "local", "scopes": ["read", "record", "control", "admin"], "key_needed": False})
+
+
 MARKS: dict[str, list] = {}
 
 
@@ -443,7 +447,7 @@ router = Starlette(routes=[
     Route(R, one_recording, methods=["GET", "PATCH", "DELETE"]), Route(R + "/stop", stop, methods=["POST"]),
     Route(R + "/data", recording_data), Route(R + "/events", recording_events, methods=["GET", "POST"]),
     Route(R + "/segments", segments), Route(R + "/verify", verify), Route(R + "/export", export),
-    Route("/v1/formats", formats), Route("/v1/events", events), WebSocketRoute("/v1/live", live),
+    Route("/v1/session", session), Route("/v1/formats", formats), Route("/v1/events", events), WebSocketRoute("/v1/live", live),
     Route("/", lambda _: FileResponse(UI / "index.html")), Mount("/ui", StaticFiles(directory=UI)),
 ])  # fmt: skip
 

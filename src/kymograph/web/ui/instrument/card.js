@@ -7,7 +7,8 @@ import { MiniTraces } from "../plot/mini_trace.js";
 import { streamsOf } from "../station/state.js";
 import { Actions, StateBadge } from "./actions.js";
 import { HealthLine } from "./health.js";
-import { isScan, MiniPolar } from "./polar.js";
+import { MiniPolar } from "./polar.js";
+import { isScan } from "./scan.js";
 import { BigValues } from "./values.js";
 
 const SHOWN = 3;

@@ -1,44 +1,22 @@
 // The polar panel: a lidar's turns as they come, with range, colour and a pointer that reads a point.
 import { html, useEffect, useRef, useState } from "../html.js";
-import { number, unitSign } from "../format.js";
+import { number } from "../format.js";
 import { calm, shade } from "../shell/theme.js";
 import { Icon } from "../shell/icons.js";
 import { live } from "../station/state.js";
 import { Choice } from "../plot/choice.js";
 import { PolarView } from "./polar_view.js";
+import { colourSource, samples, scanChannels } from "./scan.js";
 
 const LIVE_HZ = 25;
 const FRAME_MS = 40;
-const METRES = { m: 1, mm: 1e-3, cm: 1e-2 };
-
-/** Whether a stream is a scan: it has an angle and a distance. */
-export function isScan(stream) {
-  const names = stream.channels.map(({ name }) => name);
-  return names.includes("angle") && names.includes("distance");
-}
-
-function unitOf(stream, name) {
-  return stream.channels.find((channel) => channel.name === name)?.unit ?? "";
-}
-
-/** Turn what arrived into what the view wants: metres, degrees, and the tone. */
-function samples(stream, columns, tone) {
-  const metres = METRES[unitOf(stream, "distance")] ?? 1;
-  const degrees = unitOf(stream, "angle") === "rad" ? 180 / Math.PI : 1;
-  const distance = metres === 1 ? columns.distance : Array.from(columns.distance, (v) => v * metres);
-  const angle = degrees === 1 ? columns.angle : Array.from(columns.angle, (v) => v * degrees);
-  return { distance, angle, scan: columns.scan, tone: tone === "distance" ? distance : columns[tone] };
-}
 
 /** Subscribe a view to a stream and draw it until the component goes. */
 function usePolar(stream, canvas, options, onTurn) {
   const view = useRef(null);
   useEffect(() => {
     view.current = new PolarView(canvas.current, options);
-    const channels = ["distance", "angle", "intensity", "scan"].filter((name) =>
-      stream.channels.some((channel) => channel.name === name),
-    );
-    const leave = live.subscribe({ streams: [stream.name], channels, mode: "raw", max_rate_hz: LIVE_HZ }, {
+    const leave = live.subscribe({ streams: [stream.name], channels: scanChannels(stream), mode: "raw", max_rate_hz: LIVE_HZ }, {
       data: ({ columns }) => view.current.add(samples(stream, columns, view.current.tone.name)),
     });
     let frame = 0;
@@ -108,12 +86,6 @@ function Scale({ low, high, unit }) {
   `;
 }
 
-function toneOf(stream, name) {
-  const channel = stream.channels.find((one) => one.name === name);
-  if (name === "distance") return { name, low: 0, high: 8, unit: "m" };
-  return { name, low: channel.low ?? 0, high: channel.high ?? 255, unit: unitSign(channel.unit) };
-}
-
 function pointText(point, tone) {
   if (!point) return "Point at an echo to read it.";
   const extra = tone.name === "distance" ? "" : ` · ${tone.name} ${number(point.tone, 3)} ${tone.unit}`;
@@ -124,7 +96,7 @@ export function Polar({ stream }) {
   const canvas = useRef(null);
   const [facts, setFacts] = useState({ points: 0, radius: 4 });
   const [point, setPoint] = useState(null);
-  const [tone, setTone] = useState(toneOf(stream, "distance"));
+  const [tone, setTone] = useState(colourSource(stream, "distance"));
   const tones = ["distance", "intensity"].filter((name) => stream.channels.some((one) => one.name === name));
   const view = usePolar(stream, canvas, {}, (now) => {
     if (tone.name === "distance" && view.current.tone.name === "distance") view.current.tone.high = now.radiusM;
@@ -136,7 +108,7 @@ export function Polar({ stream }) {
   };
   usePinch(canvas, step);
   const colourBy = (name) => {
-    view.current.tint(toneOf(stream, name));
+    view.current.tint(colourSource(stream, name));
     setTone(view.current.tone);
   };
   const pointAt = (event) => {

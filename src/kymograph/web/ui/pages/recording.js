@@ -11,6 +11,8 @@ import { Metadata } from "../recording/metadata.js";
 import { MarkField } from "../recording/marks.js";
 import { Preview } from "../recording/preview.js";
 import { FORMAT_WORDS } from "../recording/record_panel.js";
+import { isScan } from "../instrument/scan.js";
+import { Turns } from "../recording/turns.js";
 import { Segments, Verify } from "../recording/segments.js";
 import { Icon } from "../shell/icons.js";
 import { link } from "../shell/router.js";
@@ -97,26 +99,30 @@ export function Page({ id }) {
   const { recording, segments, events, missing, setRecording } = useRecording(id);
   const [chosen, setChosen] = useState("");
   const [range, setRange] = useState(null);
+  const [at, setAt] = useState(null);
   const streams = recording?.streams ?? [];
   const stream = streams.find((one) => one.name === chosen) ?? streams[0];
-  const notes = useMemo(() => notesOf(events, stream?.name), [events, stream?.name]);
+  const scan = stream && isScan(stream);
+  const notes = useMemo(() => notesOf(events, stream?.name, scan ? at : null), [events, stream?.name, scan, at]);
   useEffect(() => {
     document.title = `${recording?.name ?? "Recording"} · Kymograph`;
   }, [recording?.name]);
   if (missing) return html`<section class="empty"><h1>There is no such recording</h1><a href=${link("recordings")}>See all recordings</a></section>`;
   if (!recording) return html`<p class="quiet">Reading the recording…</p>`;
   const pick = ({ time_ns: ns, body }) => {
-    const at = (body.time_ns ?? ns) / 1e9;
-    setRange([at - MARK_VIEW_S / 2, at + MARK_VIEW_S / 2]);
+    const moment = (body.time_ns ?? ns) / 1e9;
+    setRange([moment - MARK_VIEW_S / 2, moment + MARK_VIEW_S / 2]);
+    setAt(moment);
   };
   return html`
     <${Head} recording=${recording} />
     ${streams.length > 1 &&
     html`<${Choice} label="Stream" options=${streams.map(({ name }) => [name, name])} value=${stream.name} onChange=${setChosen} />`}
     <${Preview} key=${stream.name} recording=${recording} stream=${stream} range=${range} setRange=${setRange} notes=${notes}
-      version=${recording.running ? recording.rows : 0} />
+      version=${recording.running ? recording.rows : 0} onPick=${scan ? setAt : undefined} />
     <div class="split">
       <div class="split__main">
+        ${scan && html`<${Turns} recording=${recording} stream=${stream} at=${at} setAt=${setAt} />`}
         <${Take} recording=${recording} stream=${stream.name} range=${range} />
         <section class="panel" aria-label="Files">
           <h2>Sealed files <small>${count(segments.length)}</small></h2>

@@ -4,33 +4,48 @@ import { moment } from "../format.js";
 import { Choice } from "../plot/choice.js";
 import { setTheme, theme } from "../shell/theme.js";
 import { toast } from "../shell/toasts.js";
-import { key, setKey } from "../station/key.js";
-import { needsKey, refreshAll, station } from "../station/state.js";
+import { session } from "../station/session.js";
+import { attempt, enter, station } from "../station/state.js";
+
+const MAY = { read: "see data", record: "record", control: "control instruments", admin: "administer" };
+
+function Who() {
+  const { name, scopes, key_needed: more } = session.value;
+  if (!scopes.length) return html`<p class="quiet">Without a key this station shows nothing.</p>`;
+  return html`
+    <p class="quiet">
+      ${name && name !== "local" ? html`Here as <b>${name}</b>: you may ` : "You may "}
+      ${scopes.map((scope) => MAY[scope] ?? scope).join(", ")}.${more && " A key can open more."}
+    </p>
+  `;
+}
 
 function KeyForm() {
-  const [text, setText] = useState(key.value);
-  const keep = async (event) => {
-    event.preventDefault();
-    setKey(text);
-    await refreshAll();
-    if (needsKey.value) toast({ kind: "bad", title: "The station does not know this key.", hint: "`kymograph key ls` lists keys by name." });
-    else toast({ kind: "good", title: text ? "The key is in use for this tab." : "The key is forgotten." });
+  const [text, setText] = useState("");
+  const use = async (key) => {
+    const done = await attempt(enter(key).then(() => true));
+    if (!done) return;
+    setText("");
+    toast({ kind: "good", title: key ? "The key is in use in this browser." : "The key is forgotten." });
   };
+  const submit = (event) => {
+    event.preventDefault();
+    use(text.trim());
+  };
+  const named = session.value?.name && session.value.name !== "local";
   return html`
     <section class="panel" aria-label="Access">
       <h2>Access</h2>
-      <p class="quiet">
-        ${needsKey.value ? "This station asks for a key." : "On the station itself no key is needed; from elsewhere one may be."}
-        ${" "}A key is made with <code>kymograph key add</code>. It is kept for this tab only.
-      </p>
-      <form class="form" onSubmit=${keep}>
+      ${session.value && html`<${Who} />`}
+      <form class="form" onSubmit=${submit}>
         <div class="field">
           <label for="key">Key</label>
           <input id="key" type="password" value=${text} onInput=${(e) => setText(e.target.value)} autocomplete="off" spellcheck="false" />
+          <small>Made on the station with <code>kymograph key add</code>. The page keeps no copy of it.</small>
         </div>
         <div class="row">
-          <button class="button button--main">Use this key</button>
-          ${key.value && html`<button type="button" class="button" onClick=${() => (setText(""), setKey(""))}>Forget it</button>`}
+          <button class="button button--main" disabled=${!text.trim()}>Use this key</button>
+          ${named && html`<button type="button" class="button" onClick=${() => use("")}>Forget it</button>`}
         </div>
       </form>
     </section>

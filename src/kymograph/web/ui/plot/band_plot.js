@@ -16,22 +16,29 @@ function timeLabels(plot, splits, _axis, _space, step) {
   });
 }
 
+function blank(_plot, splits) {
+  return splits.map(() => null);
+}
+
 /**
  * Wraps uPlot. `channels` are `{ name, color }`; `onZoom(min, max)` and `onReset()` make it zoomable by
- * dragging and double-click; `onCursor(index)` follows the pointer (null when it leaves); plots with the
+ * dragging and double-click; `onPick(time)` is a click; `onCursor(index)` follows the pointer (null when it leaves); plots with the
  * same `sync` share it.
  */
 export class BandPlot {
-  constructor(host, { channels, height, timeAxis = true, sync, onZoom, onReset, onCursor }) {
+  constructor(host, { channels, height, timeAxis = true, sync, onZoom, onReset, onCursor, onPick }) {
     this.host = host;
     this.channels = channels;
     this.handlers = { onZoom, onReset, onCursor };
     this.gaps = [];
     this.marks = [];
     this.yShown = null;
-    this.ink = { grid: colour("--grid"), text: colour("--muted"), bad: colour("--record"), mark: colour("--mark") };
+    this.ink = {
+      grid: colour("--grid"), text: colour("--muted"), bad: colour("--record"), mark: colour("--mark"), place: colour("--action"),
+    };
     this.plot = new uPlot(this.#options(height, timeAxis, sync), this.#empty(), host);
     if (onReset) this.plot.over.addEventListener("dblclick", onReset);
+    if (onPick) this.plot.over.addEventListener("click", (event) => onPick(this.timeAt(event.clientX)));
     this.observer = new ResizeObserver(() => this.#fit());
     this.observer.observe(host);
   }
@@ -78,6 +85,7 @@ export class BandPlot {
       width: Math.max(80, this.host.clientWidth),
       height,
       pxAlign: 0,
+      padding: [8, 10, timeAxis ? 0 : 4, 0],
       legend: { show: false },
       focus: { alpha: 1 },
       cursor: {
@@ -87,7 +95,7 @@ export class BandPlot {
         sync: sync ? { key: sync, scales: ["x", null] } : undefined,
       },
       scales: { x: { time: true, auto: false }, y: { range: (_, min, max) => this.#yRange(min, max) } },
-      axes: [this.#axis({ show: timeAxis, values: timeLabels, size: 28, space: 92 }), this.#axis({
+      axes: [this.#axis({ values: timeAxis ? timeLabels : blank, size: timeAxis ? 28 : 0, space: 92 }), this.#axis({
         size: Y_AXIS_PX, space: 34, values: (_, splits) => splits.map((v) => number(v, 3).replace(/\.0+$/, "")),
       })],
       series: [{}, ...this.channels.flatMap(({ color }) => [this.#line(color), this.#line(color)])],
@@ -146,9 +154,9 @@ export class BandPlot {
       ctx.fillStyle = this.ink.bad;
       ctx.fillRect(x(from), bbox.top, width, 3 * devicePixelRatio);
     }
-    for (const { at } of this.marks) {
+    for (const { at, kind } of this.marks) {
       const px = Math.round(x(at));
-      ctx.fillStyle = this.ink.mark;
+      ctx.fillStyle = kind === "place" ? this.ink.place : this.ink.mark;
       ctx.fillRect(px, bbox.top, devicePixelRatio, bbox.height);
       ctx.beginPath();
       ctx.moveTo(px, bbox.top);

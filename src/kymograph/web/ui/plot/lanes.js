@@ -4,8 +4,6 @@ import { number, unitSign } from "../format.js";
 import { shade, traceColours } from "../shell/theme.js";
 import { BandPlot } from "./band_plot.js";
 
-const TOGETHER_MAX = 8;
-
 /** Give every channel of a stream its colour, by its place in the stream. */
 export function coloured(channels) {
   const colours = traceColours();
@@ -17,9 +15,8 @@ export function lanesOf(channels, together) {
   if (!together) return channels.map((channel) => [channel]);
   const byUnit = new Map();
   for (const channel of channels) {
-    const lane = byUnit.get(channel.unit) ?? [];
-    if (lane.length === TOGETHER_MAX) continue;
-    byUnit.set(channel.unit, [...lane, channel]);
+    const key = channel.unit || `no unit, ${channel.name}`; // numbers without a unit have nothing in common
+    byUnit.set(key, [...(byUnit.get(key) ?? []), channel]);
   }
   return [...byUnit.values()];
 }

@@ -8,8 +8,8 @@ import { Trace } from "./trace.js";
 const WINDOW_S = 30;
 const LIVE_HZ = 10;
 
-/** Draw one channel as a band that fills the canvas. */
-function drawBand(canvas, trace, i, color) {
+/** Make the canvas as large as it is shown, and return what to draw with. */
+function prepared(canvas) {
   const ratio = devicePixelRatio || 1;
   const { clientWidth: width, clientHeight: height } = canvas;
   if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
@@ -19,33 +19,44 @@ function drawBand(canvas, trace, i, color) {
   const ctx = canvas.getContext("2d");
   ctx.setTransform(ratio, 0, 0, ratio, 0, 0);
   ctx.clearRect(0, 0, width, height);
-  const lows = trace.low[i].filter((v) => v !== null);
-  const highs = trace.high[i].filter((v) => v !== null);
-  if (!lows.length) return;
-  const bottom = Math.min(...lows);
-  const room = Math.max(...highs) - bottom || 1;
+  return { ctx, width, height };
+}
+
+/** Return the stretches without a gap, as pairs of indices. */
+function stretches(column) {
+  const found = [];
+  let start = 0;
+  for (let k = 0; k <= column.length; k += 1) {
+    if (k < column.length && column[k] !== null) continue;
+    if (k > start) found.push([start, k]);
+    start = k + 1;
+  }
+  return found;
+}
+
+/** Draw one channel as a band that fills the canvas. */
+function drawBand(canvas, trace, i, color) {
+  const { ctx, width, height } = prepared(canvas);
+  const [low, high] = [trace.low[i], trace.high[i]];
+  const known = [...low, ...high].filter((v) => v !== null);
+  if (!known.length) return;
+  const bottom = known.reduce((a, b) => Math.min(a, b));
+  const room = known.reduce((a, b) => Math.max(a, b)) - bottom || 1;
   const end = Math.max(stationNow() - 0.1, trace.last);
-  const x = (t) => (1 - (end - t) / WINDOW_S) * width;
+  const x = (k) => (1 - (end - trace.t[k]) / WINDOW_S) * width;
   const y = (v) => height - 3 - ((v - bottom) / room) * (height - 6);
-  ctx.fillStyle = color;
+  ctx.fillStyle = `${color}66`;
   ctx.strokeStyle = color;
-  ctx.lineWidth = 1.4;
-  ctx.beginPath();
-  let open = false;
-  trace.t.forEach((t, k) => {
-    const [low, high] = [trace.low[i][k], trace.high[i][k]];
-    if (low === null) {
-      open = false;
-      return;
-    }
-    const middle = y((low + high) / 2);
-    if (open) ctx.lineTo(x(t), middle);
-    else ctx.moveTo(x(t), middle);
-    open = true;
-    const tall = y(low) - y(high);
-    if (tall > 1.5) ctx.fillRect(x(t) - 0.6, y(high), 1.2, tall);
-  });
-  ctx.stroke();
+  ctx.lineWidth = 1.2;
+  ctx.lineJoin = "round";
+  for (const [from, to] of stretches(low)) {
+    ctx.beginPath();
+    for (let k = from; k < to; k += 1) ctx.lineTo(x(k), y(high[k]));
+    for (let k = to - 1; k >= from; k -= 1) ctx.lineTo(x(k), y(low[k]));
+    ctx.closePath();
+    ctx.fill();
+    ctx.stroke();
+  }
 }
 
 export function MiniTraces({ stream, names }) {
@@ -54,7 +65,7 @@ export function MiniTraces({ stream, names }) {
     const trace = new Trace(names, WINDOW_S);
     const colours = traceColours();
     api
-      .streamData(stream.name, { channels: names.join(","), seconds: WINDOW_S, max_points: 400 })
+      .streamData(stream.name, { channels: names.join(","), seconds: WINDOW_S, max_points: WINDOW_S * LIVE_HZ })
       .then(({ time_ns: times, columns }) => trace.t.length || trace.add(times.map((ns) => ns / 1e9), columns))
       .catch(() => undefined);
     const leave = live.subscribe(

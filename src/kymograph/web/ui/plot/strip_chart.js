@@ -27,7 +27,7 @@ function useTrace(stream, names, windowS) {
     const stop = new AbortController();
     const channels = names.join(",");
     api
-      .streamData(stream.name, { channels, seconds: windowS, max_points: HISTORY_POINTS }, stop.signal)
+      .streamData(stream.name, { channels, seconds: windowS, max_points: Math.min(HISTORY_POINTS, windowS * LIVE_HZ) }, stop.signal)
       .then(({ time_ns: times, columns }) => trace.add(times.map((ns) => ns / 1e9), columns))
       .catch(() => undefined) // an empty ring: the live rows alone will do
       .finally(() => {

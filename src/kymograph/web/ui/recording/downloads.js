@@ -2,21 +2,14 @@
 import { html } from "../html.js";
 import { toNs } from "../format.js";
 import { Icon } from "../shell/icons.js";
-import { exportAddress, saveWithKey } from "../station/api.js";
-import { key } from "../station/key.js";
-import { attempt, formats } from "../station/state.js";
+import { exportAddress } from "../station/api.js";
+import { formats } from "../station/state.js";
 import { FORMAT_WORDS } from "./record_panel.js";
 
 const SUFFIX = { hdf5: "h5" };
 
-/** One download. A link can carry no key, so where one is needed the page fetches the file itself. */
 export function Download({ href, filename, children, className = "button" }) {
-  const click = (event) => {
-    if (!key.value) return;
-    event.preventDefault();
-    attempt(saveWithKey(href, filename));
-  };
-  return html`<a class=${className} href=${href} download=${filename} onClick=${click}><${Icon} name="download" />${children}</a>`;
+  return html`<a class=${className} href=${href} download=${filename}><${Icon} name="download" />${children}</a>`;
 }
 
 /** `range` is `[start, stop]` in seconds, or null for all of it. */

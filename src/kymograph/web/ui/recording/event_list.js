@@ -5,8 +5,9 @@ import { count, timeOfDay, moment } from "../format.js";
 const KIND_WORDS = { mark: "mark", gap: "gap", clock: "clock", state: "state", alarm: "alarm", command: "command" };
 
 function gapText(body) {
-  const rows = body.from_seq === undefined ? "rows" : `${count(body.to_seq - body.from_seq)} rows`;
-  return `${body.stream ?? ""}: ${rows} missing${body.reason ? ` (${body.reason})` : ""}`;
+  const known = body.rows ?? (body.to_seq > body.from_seq ? body.to_seq - body.from_seq : null);
+  const rows = known === null ? "rows" : `${count(known)} rows`;
+  return `${body.stream ?? "a stream"}: ${rows} missing${body.reason ? ` (${body.reason})` : ""}`;
 }
 
 /** Say an event in a line, whatever is in its body. */

@@ -5,6 +5,7 @@ import { shade } from "../shell/theme.js";
 import { Icon } from "../shell/icons.js";
 import { ChannelChips, coloured, Lane, lanesOf, spanText, useSignal } from "../plot/lanes.js";
 import { Choice } from "../plot/choice.js";
+import { isScan } from "../instrument/scan.js";
 import { useReduced } from "./reduced.js";
 
 const SHOWN_FIRST = 4;
@@ -82,10 +83,15 @@ function useDrawn(plots, data, shown, notes) {
   });
 }
 
+/** Of a scan, angle and turn number say nothing in a strip. */
+function firstShown(stream) {
+  return isScan(stream) ? ["distance"] : stream.channels.slice(0, SHOWN_FIRST).map(({ name }) => name);
+}
+
 /** `notes` are `{ gaps, marks }`; `range` and `setRange` are the page's, because the downloads use it too. */
-export function Preview({ recording, stream, range, setRange, notes, version }) {
+export function Preview({ recording, stream, range, setRange, notes, version, onPick }) {
   const channels = useMemo(() => coloured(stream.channels), [stream, shade.value]);
-  const [shownNames, setShown] = useState(channels.slice(0, SHOWN_FIRST).map(({ name }) => name));
+  const [shownNames, setShown] = useState(firstShown(stream));
   const [together, setTogether] = useState(true);
   const names = channels.map(({ name }) => name).filter((name) => shownNames.includes(name));
   const { data, loading, extent } = useReduced(recording.id, stream.name, names, range, version);
@@ -126,7 +132,7 @@ export function Preview({ recording, stream, range, setRange, notes, version }) 
           (lane, i) => html`
             <${Lane} key=${lane.map(({ name }) => name).join() + names.join()} channels=${lane} height=${height} values=${values} onPlot=${onPlot}
               sync=${`preview-${recording.id}`} timeAxis=${i === lanes.length - 1} onCursor=${onCursor}
-              onZoom=${onZoom} onReset=${() => setRange(null)} />
+              onZoom=${onZoom} onReset=${() => setRange(null)} onPick=${onPick} />
           `,
         )}
       </div>

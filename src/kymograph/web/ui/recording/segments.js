@@ -7,7 +7,7 @@ import { api, segmentAddress } from "../station/api.js";
 import { attempt } from "../station/state.js";
 import { Download } from "./downloads.js";
 
-const SHOWN_FIRST = 12;
+const SHOWN_FIRST = 8;
 
 async function copy(text) {
   try {

@@ -1,6 +1,7 @@
 // The frame of every page: header, navigation, the open room, messages.
 import { html, useEffect, useState } from "../html.js";
-import { needsKey, station } from "../station/state.js";
+import { needsKey } from "../station/session.js";
+import { station } from "../station/state.js";
 import { roomOf, roomsInNavigation } from "./rooms.js";
 import { link, place } from "./router.js";
 import { Icon } from "./icons.js";

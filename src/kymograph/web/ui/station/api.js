@@ -1,6 +1,4 @@
 // The station's REST interface: one function a question, problems as errors that carry their hint.
-import { key } from "./key.js";
-
 /** What `application/problem+json` says. `status` is 0 where no answer came at all. */
 export class Problem extends Error {
   constructor(status, body) {
@@ -25,20 +23,13 @@ function withQuery(path, query) {
   return url;
 }
 
-function headers(body) {
-  return {
-    ...(key.value ? { Authorization: `Bearer ${key.value}` } : {}),
-    ...(body === undefined ? {} : { "Content-Type": "application/json" }),
-  };
-}
-
 async function request(method, path, { query, body, signal } = {}) {
   let answer;
   try {
     answer = await fetch(withQuery(path, query), {
       method,
       signal,
-      headers: headers(body),
+      headers: body === undefined ? {} : { "Content-Type": "application/json" },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
   } catch (error) {
@@ -57,6 +48,9 @@ const get = (path, query, signal) => request("GET", path, { query, signal });
 const post = (path, body = {}) => request("POST", path, { body });
 
 export const api = {
+  session: () => get("session"),
+  beginSession: (key) => post("session", { key }),
+  endSession: () => request("DELETE", "session"),
   station: () => get("station"),
   instruments: () => get("instruments"),
   instrument: (name) => get(`instruments/${part(name)}`),
@@ -89,23 +83,4 @@ export function exportAddress(id, query) {
 /** Return the address of one sealed file. */
 export function segmentAddress(id, filename) {
   return address(`recordings/${part(id)}/segments/${part(filename)}`).href;
-}
-
-/**
- * Fetch a file that needs a key, which a plain link cannot carry, and save it.
- * Streams to the disk where the browser lets a page do that, else through memory.
- */
-export async function saveWithKey(href, filename) {
-  const target = window.showSaveFilePicker ? await window.showSaveFilePicker({ suggestedName: filename }) : null;
-  const answer = await fetch(href, { headers: headers() });
-  if (!answer.ok) throw new Problem(answer.status, await answer.json().catch(() => ({})));
-  if (target) {
-    await answer.body.pipeTo(await target.createWritable());
-    return;
-  }
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(await answer.blob());
-  link.download = filename;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

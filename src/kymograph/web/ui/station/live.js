@@ -7,13 +7,12 @@ const SILENCE_MAX_S = 8; // the status subscription speaks every second
 /**
  * One WebSocket for the whole page.
  *
- * `listeners`: `state(name)` with `live`, `reconnecting` or `refused`, `welcome(message)`, `status(message)`,
+ * `listeners`: `state(name)` with `live` or `reconnecting`, `welcome(message)`, `status(message)`,
  * `event(event)`, `problem(message)`.
  */
 export class LiveClient {
-  constructor(address, token, listeners) {
+  constructor(address, listeners) {
     this.address = address;
-    this.token = token;
     this.listeners = listeners;
     this.subscriptions = new Map();
     this.nextId = 1;
@@ -44,9 +43,8 @@ export class LiveClient {
     };
   }
 
-  /** Drop the connection and make a new one, with another key perhaps. */
-  restart(token) {
-    this.token = token;
+  /** Drop the connection and make a new one, because who we are has changed. */
+  restart() {
     this.attempt = 0;
     this.#lose();
     clearTimeout(this.timer);
@@ -65,7 +63,7 @@ export class LiveClient {
     socket.binaryType = "arraybuffer";
     this.socket = socket;
     this.heardAt = Date.now();
-    socket.onopen = () => this.#send({ type: "hello", ...(this.token ? { token: this.token } : {}) });
+    socket.onopen = () => this.#send({ type: "hello" });
     socket.onmessage = (message) => this.#receive(readMessage(message.data));
     socket.onclose = () => {
       if (socket === this.socket) this.#retry();
@@ -106,7 +104,7 @@ export class LiveClient {
     if (message.type === "welcome") this.#welcome(message);
     else if (message.type === "status") this.listeners.status(message);
     else if (message.type === "event") this.listeners.event(message);
-    else if (message.type === "error") this.listeners.problem(message);
+    else if (message.type === "error") this.#refused(message);
     else this.#deliver(message);
   }
 
@@ -117,6 +115,17 @@ export class LiveClient {
     this.listeners.state("live");
     this.#send({ type: "subscribe", id: "status", status: true, encoding: "json" });
     for (const subscription of this.subscriptions.values()) this.#send(this.#wish(subscription));
+  }
+
+  /** A place that the station no longer knows (it was started anew) is forgotten; the rest is told. */
+  #refused(message) {
+    const subscription = this.subscriptions.get(message.id);
+    if (subscription && Object.keys(subscription.cursors).length) {
+      subscription.cursors = {};
+      this.#send(this.#wish(subscription));
+    } else {
+      this.listeners.problem(message);
+    }
   }
 
   #deliver(message) {

@@ -1,11 +1,11 @@
 // What the page knows of the station right now, as signals; filled by the live connection and by REST.
-import { batch, computed, effect, signal } from "../html.js";
+import { batch, signal } from "../html.js";
 import { toast, toastProblem } from "../shell/toasts.js";
 import { address, api } from "./api.js";
-import { key } from "./key.js";
 import { LiveClient } from "./live.js";
+import { askSession, beginSession, endSession, needsKey } from "./session.js";
 
-const STATION_REFRESH_S = 5;
+const STATION_REFRESH_S = 10;
 const EVENTS_KEPT = 200;
 
 export const station = signal(null);
@@ -15,16 +15,12 @@ export const recorders = signal([]);
 export const formats = signal([]);
 export const events = signal([]);
 export const connection = signal({ state: "connecting", since: Date.now() });
-export const needsKey = signal(false);
-
 /** Station time minus this browser's, in seconds. */
 export const clockOffset = signal(0);
 
 /** Advances once a second, for ages and elapsed times. */
 export const tick = signal(Date.now());
 setInterval(() => (tick.value = Date.now()), 1000);
-
-export const recording = computed(() => recorders.value[0] ?? null);
 
 /** Station time now, in seconds since 1970. */
 export function stationNow() {
@@ -44,31 +40,31 @@ export async function attempt(promise) {
     return await promise;
   } catch (problem) {
     if (problem.name === "AbortError") return undefined;
-    if (problem.status === 401) needsKey.value = true;
     toastProblem(problem);
     return undefined;
   }
 }
 
-async function quietly(promise, use) {
+/** Ask for something whose failure the connection's state or the request for a key tells already. */
+async function quietly(promise, use = () => undefined) {
   try {
     use(await promise);
-  } catch (problem) {
-    if (problem.status === 401 || problem.status === 403) needsKey.value = true;
+  } catch {
+    // Asked again soon.
   }
 }
 
 const items = (use) => (answer) => use(answer.items);
 
+/** Ask who the station is; what changes every second comes with the status. */
 async function refreshStation() {
-  await quietly(api.station(), (answer) => {
-    needsKey.value = false;
-    station.value = answer;
-  });
+  await quietly(api.station(), (answer) => (station.value = answer));
 }
 
 /** Ask again for what rarely changes. */
 export async function refreshAll() {
+  await quietly(askSession());
+  if (needsKey.peek()) return;
   await Promise.all([
     refreshStation(),
     quietly(api.instruments(), items((list) => (instruments.value = list))),
@@ -91,16 +87,17 @@ function onStatus(message) {
   batch(() => {
     instruments.value = message.instruments;
     recorders.value = message.recorders;
+    if (message.disk && station.peek()) station.value = { ...station.peek(), disk: message.disk };
   });
 }
 
 function onEvent(message) {
-  const { type, ...event } = message;
+  const { type, subscription, ...event } = message;
   events.value = [event, ...events.peek().filter((other) => other.id !== event.id)].slice(0, EVENTS_KEPT);
 }
 
 function onProblem(message) {
-  if (message.code === "key_needed" || message.code === "forbidden") needsKey.value = true;
+  if (message.code === "key_needed") askSession();
   else toast({ kind: "bad", title: message.message, hint: message.hint });
 }
 
@@ -108,20 +105,20 @@ function onProblem(message) {
 export function start() {
   const url = address("live");
   url.protocol = url.protocol.replace("http", "ws");
-  live = new LiveClient(url.href, key.peek(), {
+  live = new LiveClient(url.href, {
     state: setConnection,
     welcome: onWelcome,
     status: onStatus,
     event: onEvent,
     problem: onProblem,
   });
-  let used = key.peek();
-  effect(() => {
-    if (key.value !== used) {
-      used = key.value;
-      live.restart(used);
-    }
-  });
   refreshAll();
-  setInterval(refreshStation, STATION_REFRESH_S * 1000);
+  setInterval(() => needsKey.peek() || refreshStation(), STATION_REFRESH_S * 1000);
+}
+
+/** Show a key to the station, or forget the session (`key` empty), and go on as whoever we are then. */
+export async function enter(key) {
+  await (key ? beginSession(key) : endSession());
+  live.restart();
+  await refreshAll();
 }
