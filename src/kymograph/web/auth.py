@@ -73,6 +73,9 @@ class WrongKeys:
         self._now_s = monotonic_s
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._times)
+
     def count(self, address: str) -> float:
         """Count one more and return for how many seconds the address should wait; 0 is not at all."""
         now = self._now_s()

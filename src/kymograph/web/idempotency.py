@@ -35,6 +35,9 @@ class Answers:
         self._lock = threading.Lock()
         self._by_key: OrderedDict[tuple[str, str], _Answer] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._by_key)
+
     def once(self, caller: str, key: str | None, request: Any, do: Callable[[], Any]) -> Any:
         """Do something and return its answer, or only return the answer if it was done before.
 

@@ -21,7 +21,7 @@ from kymograph.web.problems import HttpProblem
 from kymograph.web.streaming import ByteStream
 
 _PIECE_BYTES: Final = 256 * 1024
-_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
+_RANGE: Final = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
 class Span(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Final
 from kymograph.model.errors import InvalidInput
 
 _RFC3339: Final = re.compile(
-    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII
+    r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9})\d*)?([Zz]|[+ -]\d\d:\d\d)?", re.ASCII
 )
 _NS_MAX: Final = 2**63 - 1
 
@@ -33,7 +33,8 @@ def parse_time(text: str, what: str) -> int:
     if match is not None:
         date, clock, fraction, zone = match.groups()
         try:
-            offset = "+00:00" if zone is None or zone in "Zz" else zone
+            # A plus that a client forgot to escape arrives as a space.
+            offset = "+00:00" if zone is None or zone in "Zz" else zone.replace(" ", "+")
             moment = datetime.fromisoformat(f"{date}T{clock}{offset}")
             time_ns = int(moment.timestamp()) * 1_000_000_000 + int((fraction or "").ljust(9, "0") or 0)
         except (ValueError, OverflowError):
