@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +27,11 @@ class Span:
 
     start_ns: int | None = None
     stop_ns: int | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """Whether there are times that are not wanted."""
+        return self.start_ns is not None or self.stop_ns is not None
 
     def meets(self, first_ns: int, last_ns: int) -> bool:
         """Return whether rows between two times can be wanted."""
@@ -108,10 +114,18 @@ class SegmentPart:
         self._stream = stream
         self._run_rows = [run.row for run in segment.runs]
 
+        runs = segment.runs
+        self.breaks = [b.row for a, b in pairwise(runs) if a.epoch != b.epoch]
+        """Rows at which a new epoch begins: it may begin earlier than the last one ended."""
+
     @property
     def ordered(self) -> bool:
-        """Whether the times in it never run backwards: only a new epoch may begin earlier than the last."""
-        return len({run.epoch for run in self.segment.runs}) == 1
+        """Whether the times in it never run backwards."""
+        return not self.breaks
+
+    def meets(self, span: Span) -> bool:
+        """Return whether it can have rows of a time range."""
+        return not self.ordered or span.meets(self.segment.first_ns, self.segment.last_ns)
 
     def summary(self) -> Summary:
         """Return what the manifest says of it."""
@@ -133,15 +147,15 @@ class SegmentPart:
             Corrupt: it is damaged.
         """
         first = self._first(gate)
-        start, stop = self._row_range(span)
-        start = max(start, first)
-        if start < stop:
-            for block in self.between(start, stop):
-                yield from trim(block, span)
-                gate.passed(block)
+        rows = self._row_range(span)
+        for block in self.between(max(rows.start, first), rows.stop):
+            yield from trim(block, span)
+            gate.passed(block)
 
     def between(self, start: int, stop: int) -> Iterator[Block]:
         """Yield rows `start` to `stop` (exclusive), counted within the file. Raises as `blocks`."""
+        if start >= stop:
+            return
         position = start
         for piece in self._format.read(self.path, self._stream, RowRange(start, stop)):
             for begin, end, at in self._runs(position, len(piece.time_ns)):
@@ -160,14 +174,16 @@ class SegmentPart:
                 return begin + behind
         return self.segment.rows
 
-    def _row_range(self, span: Span) -> tuple[int, int]:
+    def _row_range(self, span: Span) -> range:
         segment = self.segment
-        if not self.ordered or span.holds(segment.first_ns, segment.last_ns):
-            return 0, segment.rows
-        if not span.meets(segment.first_ns, segment.last_ns):
-            return 0, 0
+        if not self.meets(span):
+            return range(0)
+        if not span.bounded or (self.ordered and span.holds(segment.first_ns, segment.last_ns)):
+            return range(segment.rows)
         preview = self.preview()
-        return preview.row_range(span.start_ns, span.stop_ns) if preview else (0, segment.rows)
+        if preview is None:
+            return range(segment.rows)
+        return preview.row_range(span.start_ns, span.stop_ns, self.breaks)
 
     def _runs(self, position: int, count: int) -> Iterator[tuple[int, int, Cursor]]:
         """Yield the stretches with consecutive seq among `count` rows from `position` on."""

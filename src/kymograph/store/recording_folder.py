@@ -149,6 +149,10 @@ class RecordingFolder:
                 found[parts[:2]] = path
         return dict(sorted(found.items()))
 
+    def sealed_files(self, suffix: str) -> list[Path]:
+        """Return the files that end like sealed ones of a format, listed or not."""
+        return [path for path in self._files() if path.name.endswith(suffix) and path.name != EVENTS_FILE]
+
     def journal_path(self, stream: str, index: int) -> Path:
         """Return where the journal of a segment is, or was."""
         return self.path / (stem(stream, index) + journal.SUFFIX)

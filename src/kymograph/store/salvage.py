@@ -62,6 +62,8 @@ class Scan:
     frames: int
     rows: int
     next: Cursor | None
+    last_ns: int = 0
+    """Time of the prefix's last row."""
     later: tuple[_Frame, ...] = ()
     losses: tuple[Loss, ...] = ()
 
@@ -85,17 +87,18 @@ def scan(path: Path, head: JournalHead | None = None) -> Scan:
         NotFound: there is no such file.
     """
     with JournalReader(path) as reader:
-        count, rows, end = 0, 0, None
+        count, rows, end, last_ns = 0, 0, None, 0
         for block in reader.blocks():
-            count, rows, end = count + 1, rows + block.rows, block.next
+            count, rows, end, last_ns = count + 1, rows + block.rows, block.next, block.last_ns
     size, prefix = path.stat().st_size, reader.offset
     found = reader.head or head
     if found is None or prefix == size:
-        return Scan(found, size, prefix, count, rows, end)
+        return Scan(found, size, prefix, count, rows, end, last_ns)
     salt = reader.salt if reader.head is not None else None
     with path.open("rb") as file:
         later = tuple(_later_frames(file, salt, found, prefix, end))
-    return Scan(found, size, prefix, count, rows, end, later, tuple(_losses(prefix, size, end, later)))
+    losses = tuple(_losses(prefix, size, end, later))
+    return Scan(found, size, prefix, count, rows, end, last_ns, later, losses)
 
 
 def recover(path: Path, salvage: bool = False, head: JournalHead | None = None) -> Scan:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from kymograph.model.block import Cursor
 from kymograph.model.clock import Clock
@@ -25,14 +25,17 @@ from kymograph.store.durable import remove_durably
 from kymograph.store.folder import DataFolder
 from kymograph.store.gaps import make_event
 from kymograph.store.merging import MergeJob
-from kymograph.store.recording_folder import PREVIEW_SUFFIX, RecordingFolder, stem
+from kymograph.store.recording_folder import EVENTS_FILE, PREVIEW_SUFFIX, RecordingFolder, stem
 from kymograph.store.sealer import Sealer
 from kymograph.store.sealing import SealJob
 
 log = logging.getLogger(__name__)
 
+_RESERVED: Final = frozenset({Path(EVENTS_FILE).stem})
+"""A recording called `events`, in JSON Lines, would be merged over its own events."""
 
-def _ignore(_: Any) -> None:
+
+def _ignore(*_: Any) -> None:
     pass
 
 
@@ -41,7 +44,7 @@ class Told:
     """Who is told what happens to recordings. Called on the store's threads; must not block or raise."""
 
     event: Callable[[Event], None] = field(default=_ignore)
-    segment: Callable[[Segment], None] = field(default=_ignore)
+    segment: Callable[[Recording, Segment], None] = field(default=_ignore)
     """A segment is sealed and listed, or a merged file took the place of all of a stream's."""
     ended: Callable[[Recording], None] = field(default=_ignore)
 
@@ -139,16 +142,17 @@ class Segments:
                 self._list(key, segment)
         except KymographError as failure:
             error = failure
+        if error is not None:
+            self._complain(f"{stem(*key)} is not sealed: {error}", error)
+        elif segment is not None:
+            self._told.segment(self._recording, segment)
         with self._condition:
             self._queued.discard(key)
             if error is not None:
                 self._failed.add(key)
-            self._condition.notify_all()
-        if error is not None:
-            self._complain(f"{stem(*key)} is not sealed: {error}", error)
-        elif segment is not None:
-            self._told.segment(segment)
         self._merge_if_due()
+        with self._condition:
+            self._condition.notify_all()
 
     def _list(self, key: tuple[str, int], segment: Segment | None) -> None:
         if segment is not None:
@@ -186,13 +190,13 @@ class Segments:
                 self._switch(stream, segment)
         except KymographError as failure:
             error = failure
-        with self._condition:
-            self._merging -= 1
-            self._condition.notify_all()
         if error is not None:
             self._complain(f"the segments of {stream} are not merged: {error}", error)
         elif segment is not None:
-            self._told.segment(segment)
+            self._told.segment(self._recording, segment)
+        with self._condition:
+            self._merging -= 1
+            self._condition.notify_all()
 
     def _switch(self, stream: str, merged: Segment) -> None:
         """Let the merged file take the segments' place in the manifest, then delete them."""
@@ -238,7 +242,7 @@ def merge_targets(recording: Recording, listed: Sequence[Segment]) -> dict[str, 
     for stream in {segment.stream for segment in listed}:
         target = recording.name if len(recording.streams) == 1 else f"{recording.name}.{stream}"
         of_stream = [segment for segment in listed if segment.stream == stream]
-        taken = {Path(segment.filename).stem for segment in listed}
+        taken = {Path(segment.filename).stem for segment in listed} | _RESERVED
         if target in taken and not (len(of_stream) == 1 and Path(of_stream[0].filename).stem == target):
             target += ".merged"
         if [Path(s.filename).stem for s in of_stream] != [target]:
