@@ -48,6 +48,11 @@ class _Request:
     done: Future[Any]
 
 
+def _layout(stream: Stream) -> tuple[object, ...]:
+    """Return what a stream's ring, files and listeners are made for; bounds and descriptions may change."""
+    return (stream.rate_hz, *((c.name, c.dtype, c.unit) for c in stream.channels))
+
+
 class _Feed:
     """One stream on its way out: gives rows their numbers, epoch by epoch."""
 
@@ -183,11 +188,12 @@ class Instrument:
             Refused: its streams are not those of the old one.
         """
         fresh = make()
-        old = {name: feed.stream.channels for name, feed in self.feeds.items()}
-        if {s.name: s.channels for s in fresh.streams()} != old:
+        if {s.name: _layout(s) for s in fresh.streams()} != {
+            name: _layout(feed.stream) for name, feed in self.feeds.items()
+        }:
             raise Refused(
-                f"these options change the channels of {self.name}",
-                hint="put them in the station file, restart",
+                f"these options change the channels or the rate of {self.name}",
+                hint="put them in the station file and restart",
             )
 
         def work() -> None:

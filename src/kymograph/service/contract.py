@@ -111,7 +111,7 @@ class StationService(Protocol):
         ...
 
     def latest(self, stream: str) -> Plain | None:
-        """Return the newest row as `stream epoch seq time_ns values{channel: value}`, None before the first."""
+        """Return the newest row as `stream epoch seq time_ns values{channel: value}`, None if none."""
         ...
 
     def history(self, stream: str, since: Cursor | None = None, rows_max: int = 0) -> Sequence[Block]:

@@ -1,0 +1,101 @@
+"""The engine's process: station, link, and the front beside them, from start to a sealed end."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Final
+
+from kymograph.app import systemd
+from kymograph.app.supervisor import FrontSupervisor, bind
+from kymograph.config import Config
+from kymograph.link.server import LinkServer
+from kymograph.model.limits import SHUTDOWN_S_MAX
+from kymograph.service.station import Station
+
+log = logging.getLogger(__name__)
+
+LOG_FORMAT: Final = "%(asctime)s - %(levelname)s - %(message)s"
+_POLL_S: Final = 0.5
+
+
+class _StopSignal:
+    """Turns the first SIGTERM or SIGINT into a flag; the second ends the process at once."""
+
+    def __init__(self) -> None:
+        self.event = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._handle)
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self.event.is_set():
+            signal.signal(number, signal.SIG_DFL)
+        self.event.set()
+
+
+def serve(config: Config, on_ready: Callable[[str], None] = lambda url: None) -> int:
+    """Run a station until SIGTERM or SIGINT; return the exit code. Call from the main thread.
+
+    `on_ready` is called once with the dashboard's address ("" without a front).
+
+    Raises:
+        KymographError: the station cannot start: configuration, data folder or port.
+    """
+    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    stop = _StopSignal()
+    sock = bind(config.web.host, config.web.port) if config.web.enabled else None
+    url = ""
+    if sock is not None:
+        config = config.model_copy(
+            update={"web": config.web.model_copy(update={"port": sock.getsockname()[1]})}
+        )
+        url = _url(config.web.host, config.web.port)
+    station = Station(config)
+    front: FrontSupervisor | None = None
+    link: LinkServer | None = None
+    try:
+        station.start()
+        link = LinkServer(station, station.folder.path)
+        front = FrontSupervisor(config, sock) if sock is not None else None
+        _wait_ready(front, stop.event)
+        on_ready(url)
+        systemd.notify(f"READY=1\nSTATUS=recording to {station.folder.path}")
+        _watch(stop.event)
+    finally:
+        _end(station, link, front)
+    return 0
+
+
+def _url(host: str, port: int) -> str:
+    shown = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)
+    return f"http://{shown}:{port}"
+
+
+def _wait_ready(front: FrontSupervisor | None, stop: threading.Event) -> None:
+    while front is not None and not front.ready.wait(0.05) and not stop.is_set():
+        pass
+
+
+def _watch(stop: threading.Event) -> None:
+    interval_s = systemd.watchdog_interval_s()
+    while not stop.wait(interval_s or _POLL_S):
+        if interval_s is not None:
+            systemd.notify("WATCHDOG=1")
+
+
+def _end(station: Station, link: LinkServer | None, front: FrontSupervisor | None) -> None:
+    systemd.notify("STOPPING=1")
+    began = time.monotonic()
+    if front is not None:
+        threading.Thread(target=front.close, name="front-close", daemon=True).start()
+    station.shutdown(SHUTDOWN_S_MAX - 2.0)
+    if link is not None:
+        link.close()
+    if front is not None:
+        front.close()
+    log.info("stopped in %.1f s", time.monotonic() - began)

@@ -1,0 +1,346 @@
+"""The engine's service: instruments, recordings, events and clock of one station."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from kymograph import __version__
+from kymograph.acquire.ring import RingView
+from kymograph.config import Config
+from kymograph.drivers import registry
+from kymograph.model import limits, status
+from kymograph.model.clock import Clock
+from kymograph.model.errors import DeviceSilent, InvalidInput, KymographError
+from kymograph.model.event import Event
+from kymograph.model.recording import Recording
+from kymograph.service.chronicle import Chronicle
+from kymograph.service.contract import BlockSink, Plain
+from kymograph.service.history import RingHistory
+from kymograph.service.instruments import Instruments
+from kymograph.service.recordings import Recordings
+from kymograph.store.folder import DataFolder
+
+log = logging.getLogger(__name__)
+
+FIRST_ROW_TIMEOUT_S: Final = 4.0
+"""How long `begin_acquiring` waits for a row of each stream; the lidar's contract allows 5 s in all."""
+
+
+class _Listening:
+    """A subscription within the engine."""
+
+    def __init__(self, undo: Callable[[], None]) -> None:
+        self._undo = undo
+
+    def close(self) -> None:
+        self._undo()
+
+
+class Station(RingHistory):
+    """The one implementation of `StationService`. Methods may be called from any thread.
+
+    Life: made (the data folder is locked, nothing moves) → `start` (what a crash left is put in order,
+    instruments run) → `shutdown` (recordings sealed, devices closed, folder free).
+    """
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self.config = config
+        self.clock = clock or Clock(time.monotonic_ns, time.time_ns)
+        self.folder = DataFolder.open(config.station.data, self.clock, config.station.name)
+        self._chronicle = Chronicle(self.folder, self._recorders_of)
+        self._instruments = Instruments(config, self.clock, self._notice)
+        self.recordings = Recordings(self.folder, config.recording, self.clock, self._chronicle.tell)
+        self._began: dict[str, list[str]] = {}
+        """Instruments that a recording started to acquire, and that its end stops, by recording."""
+        self._started_ns = self.clock.now_ns()
+        self._quit = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="housekeeping", daemon=True)
+
+    # -- life ----------------------------------------------------------------------------------------------
+    def start(self) -> None:
+        """Put in order what a crash left, start the instruments, go on with what is to be continued."""
+        continued = self.recordings.recover()
+        names = {stream.name for recording in continued for stream in recording.streams}
+        known = names & set(self._instruments.stream_names)
+        self._instruments.launch({self._instruments.of_stream(name).name for name in known})
+        for recording in continued:
+            self._listen(self.recordings.begin(recording).recording)
+        self._keeper.start()
+
+    def shutdown(self, timeout_s: float = limits.SHUTDOWN_S_MAX - 1.0) -> None:
+        """Seal what is being recorded, close the devices, free the folder."""
+        deadline = time.monotonic() + timeout_s
+        self._quit.set()
+        for recorder in self.recordings.running():
+            self._unlisten(recorder.recording)
+        self.recordings.shutdown(max(timeout_s - 2.0, 1.0))
+        self._instruments.shutdown(max(deadline - time.monotonic(), 0.5))
+        self._chronicle.close()
+        self.folder.close()
+
+    def _keep(self) -> None:
+        while not self._quit.wait(1.0):
+            change = self.clock.observe()
+            if change is not None:
+                body = {
+                    "old_offset_ns": change.old_offset_ns,
+                    "new_offset_ns": change.new_offset_ns,
+                    "step_ns": change.step_ns,
+                    "error_bound_ns": change.error_bound_ns,
+                }
+                log.warning("the clock was moved by %.3f s", change.step_ns / 1e9)
+                self._notice(change.source, "clock", body)
+
+    # -- events --------------------------------------------------------------------------------------------
+    def _notice(self, source: str, kind: str, body: dict[str, Any]) -> None:
+        self._chronicle.tell(Event(str(uuid.uuid4()), self.clock.now_ns(), source, kind, body))
+
+    def _recorders_of(self, event: Event) -> list[Callable[[Event], None]]:
+        """Return where else an event belongs: into the recordings that it says something about."""
+        told: list[Callable[[Event], None]] = []
+        for recorder in self.recordings.running():
+            owners = {self._instruments.of_stream(s.name).name for s in recorder.recording.streams}
+            about = event.source.removeprefix("instrument/")
+            if event.kind == "clock" or about in owners:
+                told.append(recorder.add_event)
+        return told
+
+    def events(self, limit: int = 100) -> list[Plain]:
+        """See `StationService.events`."""
+        return self._chronicle.newest(min(limit, limits.PAGE_ITEMS_MAX))
+
+    def on_event(self, callback: Callable[[Plain], None]) -> _Listening:
+        """See `StationService.on_event`."""
+        self._chronicle.add(callback)
+        return _Listening(lambda: self._chronicle.remove(callback))
+
+    # -- what is there -------------------------------------------------------------------------------------
+    def station(self) -> Plain:
+        """See `StationService.station`."""
+        return {
+            "name": self.config.station.name,
+            "description": self.config.station.description,
+            "id": self.folder.station_id,
+            "version": __version__,
+            "started_ns": self._started_ns,
+            "now_ns": self.clock.now_ns(),
+            "simulated": self._instruments.simulated,
+            "disk": {
+                "state": self.folder.state(),
+                "free_bytes": self.folder.free_bytes(),
+                "total_bytes": self.folder.total_bytes(),
+            },
+            "clock": {"offset_ns": self.clock.offset_ns, "generation": self.clock.generation},
+            "ring_bytes": sum(ring.size_bytes for ring in self._instruments.rings.values()),
+        }
+
+    def instruments(self) -> list[Plain]:
+        """See `StationService.instruments`."""
+        return [self._status(instrument.name) for instrument in self._instruments]
+
+    def _status(self, name: str) -> Plain:
+        said = self._instruments.get(name).status()
+        return replace(said, simulated=self._instruments.is_simulated(name)).to_dict()
+
+    def instrument(self, name: str) -> Plain:
+        """See `StationService.instrument`."""
+        described = registry.describe(self._instruments.get(name).driver_name)
+        kept = {key: described[key] for key in ("options_schema", "commands")}
+        return {**self._status(name), "options": self._instruments.options(name), **kept}
+
+    def drivers(self) -> list[Plain]:
+        """See `StationService.drivers`."""
+        return [registry.describe(name) for name in registry.names()]
+
+    def streams(self) -> list[Plain]:
+        """See `StationService.streams`."""
+        return [self._stream(name) for name in self._instruments.stream_names]
+
+    def _stream(self, name: str) -> Plain:
+        instrument = self._instruments.of_stream(name)
+        feed = next(feed for feed in instrument.feeds.values() if feed.stream.name == name)
+        view = self.ring_view(name)
+        first, last = view.extent
+        edges = [int(times[0]) for row in (first, last - 1) if len(times := view.read(row, row + 1, ())[1])]
+        ring = {"rows": last - first, "capacity": view.capacity, "first_ns": None, "last_ns": None}
+        if edges:
+            ring |= {"first_ns": edges[0], "last_ns": edges[-1]}
+        at = {"instrument": instrument.name, "epoch": feed.epoch, "next_seq": feed.seq}
+        return {**feed.stream.to_dict(), **at, "ring": ring}
+
+    def ring_view(self, stream: str) -> RingView:
+        """See `RingHistory.ring_view`."""
+        self._instruments.of_stream(stream)
+        return self._instruments.rings[stream].view()
+
+    def rings(self) -> dict[str, Plain]:
+        """Return where another process of this user finds each stream's ring."""
+        rings = self._instruments.rings
+        return {name: {"stream": ring.stream.to_dict(), "path": ring.path} for name, ring in rings.items()}
+
+    def subscribe(self, streams: Sequence[str], sink: BlockSink) -> _Listening:
+        """See `StationService.subscribe`."""
+        fanouts = [self._instruments.fanout(name) for name in streams]
+        for fanout in fanouts:
+            fanout.add(sink)
+
+        def undo() -> None:
+            for fanout in fanouts:
+                fanout.remove(sink)
+
+        return _Listening(undo)
+
+    # -- what is done --------------------------------------------------------------------------------------
+    def act(self, instrument: str, action: str) -> Plain:
+        """See `StationService.act`."""
+        self._instruments.get(instrument).act(action)
+        return self._status(instrument)
+
+    def configure(self, instrument: str, options: Mapping[str, Any]) -> Plain:
+        """See `StationService.configure`."""
+        self._instruments.configure(instrument, options)
+        self._notice(f"instrument/{instrument}", "state", {"options": dict(options)})
+        return self.instrument(instrument)
+
+    def command(self, instrument: str, command: str, arguments: Mapping[str, Any]) -> Plain:
+        """See `StationService.command`."""
+        told: Plain = {"instrument": instrument, "command": command, "arguments": dict(arguments)}
+        source = f"instrument/{instrument}"
+        try:
+            result = self._instruments.get(instrument).command(command, arguments)
+        except KymographError as error:
+            self._notice(source, "command", {**told, "outcome": error.code, "error": error.message})
+            raise
+        self._notice(source, "command", {**told, "outcome": "done", "result": result})
+        return {**told, "result": result}
+
+    # -- recordings ----------------------------------------------------------------------------------------
+    def record_start(self, request: Mapping[str, Any]) -> Plain:
+        """See `StationService.record_start`."""
+        names = self._wanted(request)
+        streams = [self._instruments.stream(name) for name in names]
+        recording = self.recordings.reserve(request, streams, self._origin(names))
+        began: list[str] = []
+        try:
+            if request.get("begin_acquiring"):
+                began = self._begin_acquiring(
+                    names, float(request.get("first_row_timeout_s") or FIRST_ROW_TIMEOUT_S)
+                )
+            recording = self.recordings.begin(recording).recording
+        except BaseException:
+            self.recordings.release(recording)
+            self._cease(began)
+            raise
+        self._began[recording.id] = began
+        self._listen(recording)
+        self._notice(
+            "recorder", "state", {"recording_id": recording.id, "name": recording.name, "state": "recording"}
+        )
+        return recording.to_dict()
+
+    def _wanted(self, request: Mapping[str, Any]) -> list[str]:
+        streams: list[str] = list(request.get("streams") or [])
+        instruments: list[str] = list(request.get("instruments") or [])
+        for name in instruments:
+            streams += [stream.name for stream in self._instruments.get(name).streams]
+        for name in streams:
+            self._instruments.of_stream(name)
+        return list(dict.fromkeys(streams or self._instruments.stream_names))
+
+    def _origin(self, streams: Sequence[str]) -> Plain:
+        makers = {self._instruments.of_stream(name).name for name in streams}
+        made_by = {
+            name: {
+                **{key: self._status(name)[key] for key in ("driver", "device", "port", "simulated")},
+                "options": self._instruments.options(name),
+            }
+            for name in sorted(makers)
+        }
+        return {
+            "station": self.config.station.name,
+            "station_id": self.folder.station_id,
+            "kymograph": __version__,
+            "instruments": made_by,
+        }
+
+    def _begin_acquiring(self, streams: Sequence[str], timeout_s: float) -> list[str]:
+        """Open and start what makes these streams, wait for a row of each; undo all if that fails."""
+        deadline = time.monotonic() + timeout_s
+        began: list[str] = []
+        seen = {name: self.ring_view(name).extent[1] for name in streams}
+        try:
+            for name in dict.fromkeys(self._instruments.of_stream(stream).name for stream in streams):
+                instrument = self._instruments.get(name)
+                if instrument.status().state != status.ACQUIRING:
+                    began.append(name)
+                    instrument.act("start", max(deadline - time.monotonic(), 0.1))
+            while late := [name for name, rows in seen.items() if self.ring_view(name).extent[1] == rows]:
+                if time.monotonic() > deadline:
+                    raise DeviceSilent(f"no data from {', '.join(late)} within {timeout_s:g} s")
+                time.sleep(0.01)
+        except KymographError:
+            self._cease(began)
+            raise
+        return began
+
+    def _cease(self, instruments: Sequence[str]) -> None:
+        for name in instruments:
+            try:
+                self._instruments.get(name).act("close")
+            except KymographError as error:
+                log.warning("%s could not be closed: %s", name, error)
+
+    def _listen(self, recording: Recording) -> None:
+        recorder = self.recordings.find(recording.id)
+        known = set(self._instruments.stream_names)
+        for stream in recording.streams:
+            if recorder is not None and stream.name in known:
+                self._instruments.fanout(stream.name).add(recorder)
+
+    def _unlisten(self, recording: Recording) -> None:
+        recorder = self.recordings.find(recording.id)
+        for stream in recording.streams:
+            if recorder is not None and stream.name in self._instruments.stream_names:
+                self._instruments.fanout(stream.name).remove(recorder)
+
+    def record_stop(self, recording_id: str, stop_acquiring: bool = False) -> Plain:
+        """See `StationService.record_stop`."""
+        recorder = self.recordings.find(recording_id)
+        if recorder is not None:
+            self._unlisten(recorder.recording)
+        ended = self.recordings.end(recording_id)
+        began = self._began.pop(recording_id, [])
+        if stop_acquiring:
+            self._cease(began)
+        self._notice(
+            "recorder", "state", {"recording_id": ended.id, "name": ended.name, "state": ended.ended}
+        )
+        return ended.to_dict()
+
+    def recorders(self) -> list[Plain]:
+        """See `StationService.recorders`."""
+        return [recorder.status().to_dict() for recorder in self.recordings.running()]
+
+    def annotate(self, recording_id: str, metadata: Mapping[str, Any]) -> Plain:
+        """See `StationService.annotate`."""
+        return self.recordings.annotate(recording_id, metadata).to_dict()
+
+    def mark(self, recording_id: str, body: Mapping[str, Any], by: str = "") -> Plain:
+        """See `StationService.mark`."""
+        if not body:
+            raise InvalidInput("a mark without a body", hint='give for example {"text": "door opened"}')
+        event = Event(str(uuid.uuid4()), self.clock.now_ns(), f"user/{by or 'local'}", "mark", dict(body))
+        self.recordings.add_event(recording_id, event)
+        self._chronicle.show(event)
+        return event.to_dict()
+
+    def delete(self, recording_id: str) -> None:
+        """See `StationService.delete`."""
+        self.recordings.delete(recording_id)
+        self._notice("recorder", "state", {"recording_id": recording_id, "state": "deleted"})
