@@ -33,6 +33,9 @@ from kymograph.store.formats.base import Batch, join
 
 SUFFIX: Final = ".preview"
 BIN_ROWS: Final = 1024
+NONE: Final = 0
+SOME: Final = 1
+ALL: Final = 2
 _MAGIC: Final = b"\x89KYMP\r\n\x1a"
 _PREAMBLE: Final = struct.Struct("<8sIIII")
 _VERSION: Final = 1
@@ -197,17 +200,36 @@ class Preview:
             return None
         return Bins(self.time_ns[cut], rows[cut], lows, highs)
 
-    def row_range(self, start_ns: int | None, stop_ns: int | None) -> tuple[int, int]:
-        """Return rows between which all rows of a time range lie; the whole file if times run backwards."""
-        if not len(self.time_ns) or (np.diff(self.time_ns) < 0).any():
-            return 0, self.rows
-        first, last = 0, len(self.time_ns)
+    def states(self, start_ns: int | None, stop_ns: int | None, breaks: Sequence[int] = ()) -> Column:
+        """Return for each bin whether `NONE`, `SOME` or `ALL` of its rows are in a time range.
+
+        `breaks` are the rows at which a new epoch begins: only there can times run backwards. `SOME` may
+        turn out to be none or all.
+        """
+        first = self.time_ns
+        # Rows of a bin lie between its first and that of the next, but for a bin before or with a break.
+        following = np.append(first[1:], np.iinfo(np.int64).max)
+        unsure = np.zeros(len(first), np.bool_)
+        places = np.asarray(breaks, np.int64)
+        unsure[places // BIN_ROWS] = True
+        unsure[np.maximum(places - 1, 0) // BIN_ROWS] = True
+        states = np.full(len(first), ALL, np.int8)
         if start_ns is not None:
-            # Rows of that very time may begin in the bin before the first that starts with it.
-            first = max(0, int(np.searchsorted(self.time_ns, start_ns, "left")) - 1)
+            states[first < start_ns] = SOME
+            states[(following < start_ns) & ~unsure] = NONE
         if stop_ns is not None:
-            last = int(np.searchsorted(self.time_ns, stop_ns, "left"))
-        return first * BIN_ROWS, min(last * BIN_ROWS, self.rows)
+            states[(following >= stop_ns) & (states == ALL)] = SOME
+            states[(first >= stop_ns) & ~unsure] = NONE
+        if start_ns is not None or stop_ns is not None:
+            states[unsure] = SOME
+        return states
+
+    def row_range(self, start_ns: int | None, stop_ns: int | None, breaks: Sequence[int] = ()) -> range:
+        """Return rows between which all rows of a time range lie; for `breaks` see `states`."""
+        places = np.flatnonzero(self.states(start_ns, stop_ns, breaks) != NONE)
+        if not len(places):
+            return range(0)
+        return range(int(places[0]) * BIN_ROWS, min((int(places[-1]) + 1) * BIN_ROWS, self.rows))
 
 
 def open_preview(path: Path, stream: Stream, rows: int) -> Preview | None:
