@@ -15,7 +15,8 @@ const FRAME_MS = 40;
 function usePolar(stream, canvas, options, onTurn) {
   const view = useRef(null);
   useEffect(() => {
-    view.current = new PolarView(canvas.current, options);
+    const node = canvas.current;
+    view.current = new PolarView(node, options);
     const leave = live.subscribe({ streams: [stream.name], channels: scanChannels(stream), mode: "raw", max_rate_hz: LIVE_HZ }, {
       data: ({ columns }) => view.current.add(samples(stream, columns, view.current.tone.name)),
     });
@@ -26,7 +27,7 @@ function usePolar(stream, canvas, options, onTurn) {
       if (now - drawnAt < (calm.matches ? 1000 : FRAME_MS)) return;
       drawnAt = now;
       view.current.draw();
-      canvas.current.dataset.points = view.current.points;
+      node.dataset.points = view.current.points;
     };
     frame = requestAnimationFrame(draw);
     const timer = onTurn && setInterval(() => onTurn(view.current), 500);
