@@ -78,7 +78,8 @@ def _url(host: str, port: int) -> str:
 
 def _wait_ready(front: FrontSupervisor | None, stop: threading.Event) -> None:
     while front is not None and not front.ready.wait(0.05) and not stop.is_set():
-        pass
+        if front.refusal is not None:
+            raise front.refusal
 
 
 def _watch(stop: threading.Event) -> None:

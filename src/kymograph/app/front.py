@@ -15,9 +15,10 @@ import socket
 import sys
 from typing import Final
 
-from kymograph.app.supervisor import READY_LINE
+from kymograph.app.supervisor import READY_LINE, REFUSED
 from kymograph.config import Config
 from kymograph.link.client import EngineClient
+from kymograph.model.errors import KymographError
 from kymograph.service.archive import Archive
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -58,6 +59,9 @@ def main() -> None:
             ready=lambda: _say(READY_LINE),
             say=_say,
         )
+    except KymographError as error:
+        _say(REFUSED + json.dumps(error.to_dict(), default=str))
+        sys.exit(1)
     finally:
         archive.close()
         engine.close()

@@ -13,7 +13,7 @@ import time
 from typing import IO, Final
 
 from kymograph.config import Config
-from kymograph.model.errors import ConfigError
+from kymograph.model.errors import ConfigError, KymographError, error_from_dict
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +23,8 @@ HEALTHY_S: Final = 20.0
 """A front that ran so long starts again without waiting."""
 READY_LINE: Final = "ready"
 """What a front writes on its standard output once it answers."""
+REFUSED: Final = "refused "
+"""Begins the line in which a front says, as JSON, why it cannot be started at all."""
 _STOP_TIMEOUT_S: Final = 3.0
 
 
@@ -52,6 +54,8 @@ class FrontSupervisor:
         self._quit = threading.Event()
         self.ready = threading.Event()
         """Set while a front answers."""
+        self.refusal: KymographError | None = None
+        """Why the front cannot be started at all; it is not tried again then."""
         self.restarts = 0
         self._thread = threading.Thread(target=self._run, name="front-supervisor", daemon=True)
         self._thread.start()
@@ -66,7 +70,7 @@ class FrontSupervisor:
         while not self._quit.is_set():
             began = time.monotonic()
             code = self._run_once()
-            if self._quit.is_set():
+            if self._quit.is_set() or self.refusal is not None:
                 return
             attempts = 0 if time.monotonic() - began > HEALTHY_S else attempts + 1
             wait_s = BACKOFF_S[min(attempts, len(BACKOFF_S) - 1)]
@@ -97,6 +101,8 @@ class FrontSupervisor:
         for line in output:
             if line.strip() == READY_LINE:
                 self.ready.set()
+            elif line.startswith(REFUSED) and not self.restarts:
+                self.refusal = error_from_dict(json.loads(line.removeprefix(REFUSED)))
             else:
                 sys.stdout.write(line)
                 sys.stdout.flush()
