@@ -56,7 +56,9 @@ class PolledDriver(Driver[OptionsT]):
         until_ns = began_ns + int(timeout_s * 1e9)
         times: list[int] = []
         values: list[Sequence[float]] = []
-        while self._wait(stream.rate_hz, until_ns):
+        polled = False
+        while (not polled or self.clock.monotonic_ns() < until_ns) and self._wait(stream.rate_hz, until_ns):
+            polled = True
             at_ns = self.clock.now_ns()
             row = self.poll()
             if row is not None:

@@ -68,9 +68,9 @@ class SimulatorProcess:
             Unavailable: the simulator does not run, or does not know the fault.
         """
         stdin = self._process.stdin
+        if stdin is None or stdin.closed:
+            raise Unavailable("the simulator does not run")
         try:
-            if stdin is None:
-                raise BrokenPipeError
             stdin.write(line.encode() + b"\n")
             stdin.flush()
         except OSError:

@@ -1,0 +1,208 @@
+"""What every driver must keep, ours and others': found by the registry, tested the moment it exists.
+
+A driver whose device is simulated under its own name is run against that simulator over a pseudo-terminal.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kymograph.drivers import registry
+from kymograph.drivers.base import Driver
+from kymograph.model.block import Block, Rows
+from kymograph.model.clock import Clock
+from kymograph.model.errors import ConfigError, DeviceError, InvalidInput
+from kymograph.sim import registry as simulators
+from kymograph.sim.simulation import Simulation
+from kymograph.sim.wire import PtyWire
+
+SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {}
+"""For drivers whose options have no defaults."""
+ROWS = 200
+DEADLINE_S = 15.0
+
+NAMES = registry.names()
+SIMULATED = [name for name in NAMES if name in simulators.names()]
+WITHOUT_DEVICE = ["sine"]
+
+
+def made(name: str, port: str = "", clock: Clock | None = None) -> Driver[Any]:
+    options = registry.parse_options(name, SAMPLE_OPTIONS.get(name, {}))
+    return registry.find(name)(options, clock or Clock(time.monotonic_ns, time.time_ns), port)
+
+
+@contextmanager
+def running(name: str, folder: Path) -> Iterator[tuple[Driver[Any], Simulation | None]]:
+    """A driver, not open yet, and its simulated device."""
+    if name not in SIMULATED:
+        driver = made(name)
+        yield driver, None
+        driver.close()
+        return
+    with Simulation(simulators.make(name, {}), PtyWire(folder / "device")) as simulation:
+        driver = made(name, simulation.url)
+        yield driver, simulation
+        driver.close()
+
+
+def read(driver: Driver[Any], rows: int = ROWS) -> list[Rows]:
+    batches: list[Rows] = []
+    until = time.monotonic() + DEADLINE_S
+    while sum(len(batch.time_ns) for batch in batches) < rows and time.monotonic() < until:
+        batches += driver.read(0.1)
+    assert sum(len(batch.time_ns) for batch in batches) >= rows
+    return batches
+
+
+def test_there_are_drivers():
+    assert {"sine", "ydlidar"} <= set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_streams_are_known_before_it_is_open_and_stay(name):
+    driver = made(name)
+    streams = driver.streams()
+    assert streams and len({stream.name for stream in streams}) == len(streams)
+    assert driver.streams() == streams
+    assert made(name).streams() == streams
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_options_refuse_what_they_do_not_know(name):
+    options = SAMPLE_OPTIONS.get(name, {})
+    with pytest.raises(ConfigError, match="no_such_option"):
+        registry.parse_options(name, {**options, "no_such_option": 1})
+    schema = registry.find(name).Options.model_json_schema()
+    assert schema["type"] == "object" and schema["additionalProperties"] is False
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_what_it_is(name):
+    driver = registry.find(name)
+    assert driver.__doc__
+    module = __import__(driver.__module__, fromlist=["_"])
+    assert module.__doc__ and f'driver = "{name}"' in module.__doc__, "a driver's module shows its TOML"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_commands_are_described_and_checked(name):
+    for described in registry.describe(name)["commands"]:
+        assert described["description"] and described["arguments"]["type"] == "object"
+    with pytest.raises(InvalidInput):
+        made(name).run_command("no_such_command", {})
+    for command in registry.find(name).commands():
+        with pytest.raises(InvalidInput):
+            made(name).run_command(command, {"no_such_argument": 1})
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_link_load_is_carried(name):
+    load = made(name, "serial:///dev/none").link_load()
+    if load is not None:
+        load.check()
+        assert load.arithmetic
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_close_may_come_at_any_time_and_twice(name):
+    driver = made(name)
+    driver.close()
+    driver.close()
+
+
+@pytest.mark.parametrize("name", [*SIMULATED, *WITHOUT_DEVICE])
+def test_rows_fit_their_streams_and_never_run_backwards(name, tmp_path):
+    with running(name, tmp_path) as (driver, _):
+        before_ns = time.time_ns()
+        assert isinstance(dict(driver.open()), dict)
+        driver.start()
+        streams = {stream.name: stream for stream in driver.streams()}
+        last: dict[str, int] = {}
+        for batch in read(driver):
+            times = np.asarray(batch.time_ns)
+            assert times.dtype == np.int64
+            assert (np.diff(times) >= 0).all()
+            assert times[0] >= last.get(batch.stream, before_ns - 10**9)
+            assert times[-1] <= time.time_ns() + 10**7
+            last[batch.stream] = int(times[-1])
+            stream = streams[batch.stream]
+            for column, dtype in zip(batch.columns, stream.dtypes, strict=True):
+                assert np.can_cast(column.dtype, dtype, "same_kind")
+            block = Block.pack(stream, 1, 0, batch)
+            assert block.rows == len(times)
+        assert driver.counters.frames_good > 0 and driver.counters.frames_bad == 0
+
+
+@pytest.mark.parametrize("name", [*SIMULATED, *WITHOUT_DEVICE])
+def test_stop_start_close_open(name, tmp_path):
+    with running(name, tmp_path) as (driver, _):
+        for _ in range(2):
+            driver.open()
+            for _ in range(2):
+                driver.start()
+                read(driver, 50)
+                driver.stop()
+            driver.close()
+            driver.close()
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_a_port_that_is_not_there_is_a_device_error(name, tmp_path):
+    driver = made(name, f"serial://{tmp_path}/none")
+    with pytest.raises(DeviceError) as caught:
+        driver.open()
+    assert caught.value.hint
+    driver.close()
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_a_silent_device_is_told_within_three_seconds(name, tmp_path):
+    with running(name, tmp_path) as (driver, simulation):
+        assert simulation is not None
+        simulation.fault("silence")
+        began = time.monotonic()
+        with pytest.raises(DeviceError):
+            driver.open()
+            driver.start()
+            read(driver)
+        assert time.monotonic() - began < DEADLINE_S
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_unplugged_and_plugged_in_again(name, tmp_path):
+    with running(name, tmp_path) as (driver, simulation):
+        assert simulation is not None
+        driver.open()
+        driver.start()
+        read(driver)
+        simulation.fault("unplug")
+        with pytest.raises(DeviceError):
+            read(driver, 10**9)
+        driver.close()
+        simulation.fault("replug")
+        driver.open()
+        driver.start()
+        read(driver)
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_damage_on_the_wire_is_counted_and_never_raised(name, tmp_path):
+    with running(name, tmp_path) as (driver, simulation):
+        assert simulation is not None
+        driver.open()
+        driver.start()
+        read(driver)
+        simulation.fault("noise 0.002")
+        until = time.monotonic() + DEADLINE_S
+        while driver.counters.frames_bad == 0 and time.monotonic() < until:
+            read(driver)
+        assert driver.counters.frames_bad > 0
+        simulation.fault("ok")
+        read(driver)
