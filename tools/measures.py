@@ -20,6 +20,8 @@ NESTING_MAX: Final = 3
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 BLOCKS: Final = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+OUTER: Final = ("command", "get", "post", "put", "patch", "delete")
+"""Decorators of functions that nobody here calls: commands and routes."""
 
 
 class Finding(NamedTuple):
@@ -38,12 +40,12 @@ def parameters(function: Function) -> int:
     return len(named) - own + (a.vararg is not None) + (a.kwarg is not None)
 
 
-def _is_command(function: Function) -> bool:
-    # A command's parameters are its options: a list for a person, not a call to get right.
+def _is_outer(function: Function) -> bool:
+    # The options of a command and the parameters of a request come by name, from a person or the network.
     return any(
         isinstance(decorator, ast.Call)
         and isinstance(decorator.func, ast.Attribute)
-        and decorator.func.attr == "command"
+        and decorator.func.attr in OUTER
         for decorator in function.decorator_list
     )
 
@@ -74,7 +76,7 @@ def measure(path: Path) -> Iterator[Finding]:
         if length > FUNCTION_LINES_MAX:
             yield Finding(path, node.lineno, f"{node.name} has {length} lines, at most {FUNCTION_LINES_MAX}")
         given = parameters(node)
-        if given > PARAMETERS_MAX and not _is_command(node):
+        if given > PARAMETERS_MAX and not _is_outer(node):
             yield Finding(
                 path, node.lineno, f"{node.name} takes {given} parameters, at most {PARAMETERS_MAX}"
             )

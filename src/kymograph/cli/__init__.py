@@ -1,8 +1,10 @@
-"""The command line: `kymograph serve`, `record`, `verify` and the rest."""
+"""The command line: `kymograph serve`, `doctor`, `recordings` and the rest."""
+
+import sys
 
 
 def main() -> None:
-    """Run the command that the arguments name."""
-    from kymograph.cli.app import app
+    """Run the command that the arguments name, and leave with its exit code."""
+    from kymograph.cli.app import run
 
-    app()
+    sys.exit(run(sys.argv[1:]))

@@ -39,6 +39,8 @@ def test_lines_of_a_function(tmp_path, lines, found):
         ("def f(a, b, c, d, e, *f, **g): ...", 1),
         ("class C:\n    def f(self, a, b, c, d, e, f): ...", 0),
         ("class C:\n    async def f(self, a, b, c, d, e, f, g): ...", 1),
+        ("@router.get('/x')\nasync def f(a, b, c, d, e, f, g): ...", 0),
+        ("@cache\ndef f(a, b, c, d, e, f, g): ...", 1),
         ("@app.command()\ndef f(a, b, c, d, e, f, g): ...", 0),
     ],
 )

@@ -1,0 +1,107 @@
+"""`kymograph check`: read a station file whole and say what it would start, without starting it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from kymograph.cli import output
+from kymograph.cli.serve import Data, Host, Port, Settings, Station, load
+
+if TYPE_CHECKING:
+    from kymograph.cli.plan import Plan
+    from kymograph.config import Config
+
+EXAMPLES: Final = """\b
+Examples:
+  kymograph check roof.toml
+  kymograph check lidar.toml --set instruments.lidar.options.model=G4
+  kymograph check roof.toml --json"""
+
+
+def check(
+    station: Station, host: Host = "", port: Port = None, data: Data = None, settings: Settings = None,
+    as_json: output.Json = False,
+) -> None:  # fmt: skip
+    """Check a station file and print what it would start: streams, link loads, memory, disk.
+
+    Nothing is opened. Leaves with 0 if the station can start, 2 if the file has to be changed first.
+    """
+    show(load(station, host, port, data, settings or []), as_json)
+
+
+def show(config: Config, as_json: bool = False) -> None:
+    """Print what a station would start.
+
+    Raises:
+        ConfigError: it could not start.
+    """
+    from kymograph.cli import plan
+
+    made = plan.make(config)
+    if as_json:
+        output.emit(made.to_dict())
+        return
+    _station(made)
+    _instruments(made)
+    _budget(made)
+
+
+def _station(plan: Plan) -> None:
+    web = plan.config.web
+    output.say(f"Station {plan.config.station.name}, data in {plan.config.station.data}")
+    if not web.enabled:
+        output.say("No front: acquires and records, serves nothing")
+    else:
+        who = "this computer only" if web.host in ("127.0.0.1", "::1", "localhost") else "the network"
+        keys = "no key asked" if who == "this computer only" else "keys asked"
+        if web.open and who != "this computer only":
+            keys = "open: anyone may read and record"
+        output.say(f"Dashboard http://{web.host}:{web.port} for {who}, {keys}")
+    if web.faces:
+        output.say(f"Faces: {', '.join(web.faces)}")
+    recording = plan.config.recording
+    output.say(
+        f"Recordings: {recording.format}, sealed every {output.span(recording.segment_interval_s)}, "
+        f"on disk every {recording.flush_interval_s:g} s"
+    )
+
+
+def _instruments(plan: Plan) -> None:
+    output.say()
+    rows = [
+        (i.name, i.driver, i.port or "none", s.stream.name, len(s.stream.channels),
+         f"{s.stream.rate_hz:g}" if s.stream.rate_hz else "irregular",
+         output.size(s.bytes_per_s) + "/s", f"{s.ring_rows} ({output.size(s.ring_bytes)})")
+        for i in plan.instruments for s in i.streams
+    ]  # fmt: skip
+    columns = ("instrument", "driver", "port", "stream", "channels>", "rate/Hz>", "data>", "ring rows>")
+    output.table(columns, rows)
+    for instrument in plan.instruments:
+        if instrument.load is not None and instrument.load_share is not None:
+            share = f"{100 * instrument.load_share:.0f} %"
+            output.say(f"{instrument.name}: link at {share} of what it carries: {instrument.load.arithmetic}")
+
+
+def _budget(plan: Plan) -> None:
+    from kymograph.cli.plan import free_bytes, installed_bytes
+
+    memory = {part: nbytes for part, nbytes in plan.memory().items() if nbytes}
+    total, installed = sum(memory.values()), installed_bytes()
+    output.say()
+    output.say(f"Memory at most {output.size(total)} of {output.size(installed)}:")
+    output.say("  " + " + ".join(f"{part} {output.size(nbytes)}" for part, nbytes in memory.items()))
+    if total > installed:
+        output.tell("warning: that is more than this computer has")
+        output.tell("hint: lower [ring] seconds or bytes_max")
+    free = free_bytes(plan.config.station.data)
+    text = f"Disk {output.size(free)} free"
+    if plan.bytes_per_s:
+        text += f": room for {output.span(free / plan.bytes_per_s)} of everything, before compression"
+    output.say(text)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add this command to the tree."""
+    app.command(epilog=EXAMPLES, short_help="Say what a station file would start.")(check)

@@ -1,0 +1,151 @@
+"""`kymograph check`: what a station would start, and what it may not."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from kymograph.acquire.ring import Ring
+from kymograph.cli import plan
+from kymograph.cli.app import run
+from kymograph.cli.serve import DEMO, load
+from kymograph.model.errors import ConfigError
+
+STATIONS = sorted((Path(__file__).parents[3] / "stations").glob("*.toml"))
+
+
+def plan_of(tmp_path, text, *settings):
+    path = tmp_path / "station.toml"
+    path.write_text(text, "utf-8")
+    return plan.make(load(path, "", None, None, settings))
+
+
+def test_there_are_stations():
+    assert {"demo.toml", "lidar.toml"} <= {path.name for path in STATIONS}
+
+
+@pytest.mark.parametrize("path", STATIONS, ids=lambda path: path.name)
+def test_every_station_that_is_shipped_can_start_as_it_is(path, capsys):
+    assert run(["check", str(path)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("path", STATIONS, ids=lambda path: path.name)
+def test_every_station_that_is_shipped_runs_on_simulators_and_on_this_computer_only(path):
+    config = load(path, "", None, None, [])
+    assert config.web.host == "127.0.0.1"
+    for table in config.instruments.values():
+        assert table.port == "" or table.port.startswith("sim://")
+
+
+def test_the_demo_in_stations_is_the_one_in_the_package():
+    assert (STATIONS[0].parent / "demo.toml").resolve() == DEMO.resolve()
+
+
+def test_the_demo_can_be_printed_to_begin_a_station(capsys, tmp_path):
+    assert run(["demo", "--print"]) == 0
+    text = capsys.readouterr().out
+    assert text.strip() == DEMO.read_text("utf-8").strip()
+    assert {i.name for i in plan_of(tmp_path, text).instruments} == {"lidar", "signals"}
+
+
+SINE = '[instruments.a]\ndriver = "sine"\n[instruments.a.options]\nrate_hz = 1000\nchannels = 4\n'
+
+
+def test_streams_are_named_as_the_station_will_name_them(tmp_path):
+    [instrument] = plan_of(tmp_path, SINE).instruments
+    assert [s.stream.name for s in instrument.streams] == ["a"]
+
+
+def test_the_ring_is_counted_as_it_will_be_made(tmp_path):
+    [instrument] = plan_of(tmp_path, SINE + "[ring]\nseconds = 10\n").instruments
+    [stream] = instrument.streams
+    ring = Ring(stream.stream, stream.ring_rows)
+    try:
+        assert stream.ring_rows == 10_000
+        assert stream.ring_bytes == ring.size_bytes
+    finally:
+        ring.close()
+
+
+def test_memory_and_rate_add_up(tmp_path):
+    made = plan_of(tmp_path, SINE + SINE.replace("instruments.a", "instruments.b"))
+    assert made.bytes_per_s == 2 * 1000 * (8 + 4 * 4)
+    told = made.to_dict()
+    parts = {k: v for k, v in told["memory"].items() if k not in ("total", "installed")}
+    assert sum(parts.values()) == told["memory"]["total"]
+    assert parts["rings"] == sum(s["ring"]["bytes"] for i in told["instruments"] for s in i["streams"])
+
+
+def test_a_station_without_a_front_needs_none_of_its_memory(tmp_path):
+    memory = plan_of(tmp_path, SINE + "[web]\nenabled = false\n").memory()
+    assert memory["front"] == memory["link queue"] == 0
+
+
+LIDAR = '[instruments.l]\ndriver = "ydlidar"\nport = "serial:///dev/ttyUSB0"\n'
+
+
+def test_the_load_of_a_link_is_shown_with_its_arithmetic(tmp_path):
+    [instrument] = plan_of(tmp_path, LIDAR).instruments
+    assert instrument.load is not None
+    assert 0 < instrument.load_share <= 0.9
+    assert "128000" in instrument.load.arithmetic
+
+
+def test_a_rate_that_the_link_cannot_carry_is_refused_with_the_arithmetic(tmp_path):
+    with pytest.raises(ConfigError, match=r"instruments\.l: the link cannot carry .*9600") as caught:
+        plan_of(tmp_path, LIDAR.replace("USB0", "USB0?baud=9600"))
+    assert caught.value.facts["needed_bytes_per_s"] > caught.value.facts["carried_bytes_per_s"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [
+        ("instruments.l.port=sim://toaster", "toaster"),
+        ("instruments.l.port=sim://ydlidar?model=X99", "X99"),
+        ("recording.format=xls", "xls"),
+        ("instruments.l.driver=toaster", "toaster"),
+    ],
+)
+def test_what_cannot_start_is_refused(tmp_path, setting, word):
+    with pytest.raises(ConfigError, match=word):
+        plan_of(tmp_path, LIDAR, setting)
+
+
+def test_json_has_a_stable_shape(tmp_path, capsys):
+    (tmp_path / "s.toml").write_text(LIDAR, "utf-8")
+    assert run(["check", str(tmp_path / "s.toml"), "--data", str(tmp_path / "data"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert set(told) == {
+        "name", "data", "web", "recording", "instruments", "bytes_per_s", "memory", "disk",
+    }  # fmt: skip
+    [instrument] = told["instruments"]
+    assert set(instrument) == {"name", "driver", "port", "start", "simulated", "link_load", "streams"}
+    assert set(instrument["link_load"]) == {
+        "needed_bytes_per_s",
+        "carried_bytes_per_s",
+        "share",
+        "arithmetic",
+    }
+    assert told["data"] == str(tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
+def test_serve_can_check_too(tmp_path, capsys):
+    (tmp_path / "s.toml").write_text(SINE, "utf-8")
+    assert run(["serve", str(tmp_path / "s.toml"), "--port", "8123", "--check"]) == 0
+    assert "http://127.0.0.1:8123" in capsys.readouterr().out
+
+
+def test_a_port_of_the_wrong_kind_is_refused(tmp_path):
+    from kymograph.model.errors import KymographError
+
+    with pytest.raises(KymographError, match="port"):
+        plan_of(tmp_path, LIDAR, "instruments.l.port=usb:0")
+
+
+def test_more_memory_than_there_is_is_a_warning(tmp_path, capsys):
+    (tmp_path / "s.toml").write_text(SINE, "utf-8")
+    huge = ["--set", "ring.seconds=1e9", "--set", "ring.bytes_max=100000000000000"]
+    assert run(["check", str(tmp_path / "s.toml"), *huge]) == 0
+    assert "warning: that is more than this computer has" in capsys.readouterr().err
