@@ -88,7 +88,7 @@ def test_the_guide_and_the_unit_name_the_same_places():
 
 
 def _refuse_executable_memory():
-    # PR_SET_MDWE with PR_MDWE_REFUSE_EXEC_GAIN of linux/prctl.h: what MemoryDenyWriteExecute asks of a process.
+    # PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN of linux/prctl.h: what MemoryDenyWriteExecute means.
     ctypes.CDLL(None).prctl(65, 1, 0, 0, 0)
 
 
