@@ -1,0 +1,1 @@
+"""The native interface `/v1`: one file a noun, each with a router."""

@@ -1,0 +1,55 @@
+"""`/v1/instruments`: what they are doing, and what they are told to do."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+
+from kymograph.service.keys import CONTROL, READ
+from kymograph.web.api.answers import problems
+from kymograph.web.api.models import Arguments, InstrumentDetail, InstrumentOut, Page, Settings
+from kymograph.web.auth import needs
+from kymograph.web.front import FrontDep
+
+router = APIRouter(prefix="/v1/instruments", tags=["instruments"])
+
+
+@router.get("", response_model=Page[InstrumentOut], responses=problems(), dependencies=[needs(READ)])
+def instruments(front: FrontDep) -> dict[str, Any]:
+    """Return every instrument with its state and its health."""
+    return {"items": front.engine.instruments(), "next": None}
+
+
+@router.get("/{name}", response_model=InstrumentDetail, responses=problems(404), dependencies=[needs(READ)])
+def instrument(front: FrontDep, name: str) -> dict[str, Any]:
+    """Return one instrument with its options, their schema, and its commands."""
+    return front.engine.instrument(name)
+
+
+@router.post(
+    "/{name}/{action}",
+    response_model=InstrumentOut,
+    responses=problems(404, 409, 502),
+    dependencies=[needs(CONTROL)],
+)
+def act(front: FrontDep, name: str, action: Literal["open", "start", "stop", "close"]) -> dict[str, Any]:
+    """Open, start, stop or close an instrument; answered when it is done or has failed."""
+    return front.engine.act(name, action)
+
+
+@router.patch(
+    "/{name}/settings",
+    response_model=InstrumentDetail,
+    responses=problems(404, 409, 502),
+    dependencies=[needs(CONTROL)],
+)
+def configure(front: FrontDep, name: str, settings: Settings) -> dict[str, Any]:
+    """Change some options; the instrument goes back to what it was doing."""
+    return front.engine.configure(name, settings.options)
+
+
+@router.post("/{name}/commands/{command}", responses=problems(404, 409, 502), dependencies=[needs(CONTROL)])
+def command(front: FrontDep, name: str, command: str, arguments: Arguments) -> dict[str, Any]:
+    """Have the instrument's driver do something; refused at once if it is not open."""
+    return front.engine.command(name, command, arguments.arguments)

@@ -1,0 +1,43 @@
+"""`/v1/station`, `/v1/events`: who this is, and what happened."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from kymograph.model.limits import PAGE_ITEMS_MAX
+from kymograph.service.keys import READ
+from kymograph.web.api.answers import (
+    CursorText,
+    Limit,
+    decode_cursor,
+    encode_cursor,
+    events_out,
+    problems,
+    with_times,
+)
+from kymograph.web.api.models import EventOut, Page, StationOut
+from kymograph.web.auth import needs
+from kymograph.web.front import FrontDep
+
+router = APIRouter(prefix="/v1", tags=["station"])
+
+
+@router.get("/station", response_model=StationOut, responses=problems(), dependencies=[needs(READ)])
+def station(front: FrontDep) -> dict[str, Any]:
+    """Return the station's name, version, clock and disk."""
+    return with_times(front.engine.station(), started="started_ns", now="now_ns")
+
+
+@router.get("/events", response_model=Page[EventOut], responses=problems(), dependencies=[needs(READ)])
+def events(front: FrontDep, limit: Limit = 100, cursor: CursorText = None) -> dict[str, Any]:
+    """Return the station's events, newest first; the newest thousand can be paged through."""
+    after = decode_cursor(cursor)
+    newest = front.engine.events(PAGE_ITEMS_MAX)
+    if after is not None:
+        ids = [event["id"] for event in newest]
+        newest = newest[ids.index(after) + 1 :] if after in ids else []
+    items = newest[:limit]
+    more = len(newest) > limit
+    return {"items": events_out(items), "next": encode_cursor(items[-1]["id"]) if more else None}

@@ -1,0 +1,103 @@
+"""The front as one application: every route, behind one gate, with one way to say what is wrong."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.responses import Response
+
+from kymograph import __version__
+from kymograph.config import Config
+from kymograph.service.archive import Archive
+from kymograph.service.contract import StationService
+from kymograph.service.keys import KeyStore
+from kymograph.web import faces, files, problems
+from kymograph.web.api import drivers, health, instruments, recordings, session, station, streams
+from kymograph.web.api.models import Problem
+from kymograph.web.auth import PUBLIC, Guard, needs, refuse_undeclared
+from kymograph.web.front import Front
+from kymograph.web.gate import Gate
+from kymograph.web.idempotency import Answers
+from kymograph.web.live import socket
+from kymograph.web.live.hub import Hub
+
+log = logging.getLogger(__name__)
+
+KEYS_FILE: Final = "keys.json"
+_NOUNS: Final = (station, instruments, streams, recordings, drivers, session, health)
+_DESCRIPTION: Final = """\
+Errors are `application/problem+json` with a stable `code`, a `hint`, and `facts`. Times are answered in
+nanoseconds since 1970 (`…_ns`) and as RFC 3339, and taken as either. Lists are `{"items": […], "next": …}`;
+`next`, given as `cursor`, asks for the rest. Live rows: WebSocket `/v1/live`.
+"""
+
+
+def make_app(config: Config, engine: StationService, archive: Archive) -> FastAPI:
+    """Return the front of a station.
+
+    Raises:
+        ConfigError: a face is not known, or cannot be what the configuration asks.
+        RuntimeError: a route does not say who may use it.
+    """
+    guard = Guard(config.web, KeyStore(config.station.data / KEYS_FILE))
+    hub = Hub(engine, guard)
+
+    @asynccontextmanager
+    async def live(_app: FastAPI) -> AsyncGenerator[None]:
+        await hub.start()
+        try:
+            yield
+        finally:
+            await hub.stop()
+
+    app = FastAPI(
+        title=f"Kymograph {config.station.name}",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=live,
+    )
+    app.state.guard = guard
+    app.state.front = Front(config, engine, archive, guard, hub, Answers())
+    problems.install(app)
+    # Not by `include_router`: this way the application has one flat list, in which no route can hide.
+    for router in (*(noun.router for noun in _NOUNS), socket.router, *faces.routers(config)):
+        app.router.routes.extend(router.routes)
+    _describe(app)
+    app.router.routes.extend(files.files_router().routes)
+    refuse_undeclared(app)
+    app.add_middleware(Gate, origins=guard.origins)
+    return app
+
+
+def _describe(app: FastAPI) -> None:
+    """Offer the description of all routes at `/openapi.json`."""
+    made: list[bytes] = []
+
+    @app.get("/openapi.json", include_in_schema=False, dependencies=[needs(PUBLIC)])
+    async def openapi() -> Response:  # pyright: ignore[reportUnusedFunction]
+        if not made:
+            made.append(problems.encode(describe(app)))
+        return Response(made[0], media_type="application/json")
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI description of an application."""
+    said = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    parts: dict[str, Any] = said.setdefault("components", {})
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    parts.setdefault("schemas", {})["Problem"] = schema
+    parts["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    said["security"] = [{}, {"bearer": []}, {"key": []}]
+    return said

@@ -1,0 +1,36 @@
+"""What every request finds in the application: the services it may call, and a few of the front's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import HTTPConnection
+
+from kymograph.config import Config
+from kymograph.service.archive import Archive
+from kymograph.service.contract import StationService
+from kymograph.web.auth import Guard
+from kymograph.web.idempotency import Answers
+from kymograph.web.live.hub import Hub
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The parts of one front."""
+
+    config: Config
+    engine: StationService
+    archive: Archive
+    guard: Guard
+    hub: Hub
+    answers: Answers
+
+
+async def front_of(connection: HTTPConnection) -> Front:
+    """Return the front that a request came to."""
+    return cast("Front", connection.app.state.front)
+
+
+FrontDep = Annotated[Front, Depends(front_of)]
