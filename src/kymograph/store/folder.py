@@ -205,12 +205,11 @@ def _identity(path: Path, name: str) -> dict[str, Any]:
     file = path / "station.json"
     known: dict[str, Any] = {}
     try:
-        known = json.loads(file.read_bytes())
-        if not isinstance(known.get("id"), str):
-            known = {}
+        found: Any = json.loads(file.read_bytes())
+        known = found if isinstance(found["id"], str) else {}
     except FileNotFoundError:
         pass
-    except (ValueError, AttributeError):
+    except (ValueError, KeyError, TypeError):
         log.warning("%s is damaged; the station gets a new id", file)
     except OSError as error:
         raise storage_error(error, file) from error

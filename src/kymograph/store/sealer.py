@@ -127,6 +127,8 @@ class Sealer:
         while (task := self._next()) is not None:
             try:
                 self._do(task)
+            except Exception:
+                log.exception("sealing goes on with the next journal")
             finally:
                 with self._condition:
                     self._busy = False
@@ -157,10 +159,7 @@ class Sealer:
                 segment = self._work(job)
         except KymographError as error:
             failure = error
-        try:
-            task.done(segment, failure)
-        except KymographError as error:
-            log.error("a sealed file cannot be listed: %s", error)
+        task.done(segment, failure)
 
     def _work(self, job: Job) -> Segment | None:
         """Have the worker do a job, in a new worker if it dies of it.

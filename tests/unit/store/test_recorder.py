@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from kymograph.model.block import Block
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.clock import Clock
 from kymograph.model.errors import Conflict, DiskFull, InvalidInput, StorageError
@@ -24,7 +23,7 @@ from kymograph.store.journal import JournalWriter
 from kymograph.store.recorder import Recorder, RecorderOptions
 from kymograph.store.sealer import Sealer
 from kymograph.store.segments import Told
-from tests.unit.store.made import EPOCH, STREAM, make_block, wait_until
+from tests.unit.store.made import EPOCH, STREAM, make_block, make_head, wait_until
 
 OTHER = Stream("thermo", (Channel("t", "float64", "Cel"),))
 
@@ -41,7 +40,7 @@ class Station:
     ended: list[Recording] = field(default_factory=list)
 
     def recorder(self, recording: Recording | None = None, **options: object) -> Recorder:
-        told = Told(self.events.append, self.segments.append, self.ended.append)
+        told = Told(self.events.append, lambda _, segment: self.segments.append(segment), self.ended.append)
         recording = recording or self.recording()
         return Recorder(self.data, recording, self.sealer, self.clock, RecorderOptions(told=told, **options))  # type: ignore[arg-type]
 
@@ -56,12 +55,18 @@ class Station:
         return [dict(event.body) for event in self.events if event.kind == "gap"]
 
 
+@pytest.fixture(scope="module")
+def sealer() -> Iterator[Sealer]:
+    sealer = Sealer(Clock(time.monotonic_ns, time.time_ns))
+    sealer.retain()
+    yield sealer
+    sealer.close()
+
+
 @pytest.fixture
-def station(tmp_path: Path, clock: Clock) -> Iterator[Station]:
+def station(tmp_path: Path, clock: Clock, sealer: Sealer) -> Iterator[Station]:
     with DataFolder.open(tmp_path / "data", clock) as data:
-        sealer = Sealer(clock)
         yield Station(data, sealer, clock)
-        sealer.close()
 
 
 def rows_of(recorder: Recorder, stream: Stream = STREAM) -> list[int]:
@@ -379,16 +384,13 @@ def test_no_recording_begins_on_a_full_disk(station: Station, monkeypatch: pytes
 
 
 def test_sealing_that_takes_too_long_does_not_hold_up_the_end(station: Station, clock: Clock) -> None:
+    station.sealer = Sealer(clock)
     station.sealer.close()
     recorder = station.recorder()
     recorder.start()
     recorder.put(make_block(0, 10))
     assert recorder.stop(timeout_s=0.2).ended == "stop"
     assert list(recorder.folder.journals()) == [("lidar", 0)]
-
-
-def blocks(seqs: range) -> list[Block]:
-    return [make_block(seq, 1) for seq in seqs]
 
 
 def test_rows_that_are_not_durable_are_bounded(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,8 +404,6 @@ def test_rows_that_are_not_durable_are_bounded(station: Station, monkeypatch: py
 
 
 def test_a_writer_after_an_error_is_closed(tmp_path: Path, disk: Disk) -> None:
-    from tests.unit.store.made import make_head
-
     writer = JournalWriter.create(tmp_path / "lidar_00000.journal", make_head())
     writer.append(make_block(0, 10))
     disk.fail("fdatasync", "lidar", errno.EIO)

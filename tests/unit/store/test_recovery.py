@@ -57,7 +57,7 @@ class House:
         return path
 
     def recover(self, after_crash: str = "close") -> Recovered:
-        told = Told(self.events.append, lambda segment: None, self.ended.append)
+        told = Told(self.events.append, lambda recording, segment: None, self.ended.append)
         found = recover_all(self.data, self.sealer, self.clock, after_crash, told)
         assert found.wait(30)
         return found
