@@ -43,14 +43,25 @@ def _skew_deg(distance_mm: Floats) -> Floats:
 class YdLidarDevice:
     """The device behind the wire."""
 
-    interval_s = 0.008
+    interval_s = 0.01
 
     def __init__(self, model: str = "X4", seed: int = 1, frequency_hz: float = 0.0) -> None:
         self.model, self.kind = find_kind(model)
         self._room = Room(seed)
         self._wanted_hz = frequency_hz or self.kind.rotation_hz
         self._serial = bytes(int(digit) for digit in f"{seed % 10**16:016d}")
+        self._born_s: float | None = None
+        self._directions = self._true_directions()
         self.power_on()
+
+    def _true_directions(self) -> Floats:
+        """Return where the laser's return comes from, for each 0.025 degrees that the device reports."""
+        reported: Floats = np.arange(14_400, dtype=np.float64) * (360.0 / 14_400)
+        true = reported
+        if self.kind.skewed:
+            for _ in range(2):
+                true = (reported + _skew_deg(self._room.walls(true) * 1000)) % 360.0
+        return true
 
     def power_on(self) -> None:
         """Begin as after the power came."""
@@ -120,6 +131,8 @@ class YdLidarDevice:
     def advance(self, time_s: float) -> bytes:
         """Return answers, and the packets whose last sample is due."""
         out, self._out = self._out, b""
+        if self._born_s is None:
+            self._born_s = time_s
         if not self.scanning:
             return out
         if self._began_s is None:
@@ -129,7 +142,7 @@ class YdLidarDevice:
             self._began_s += due / self.rate_hz
             due = 0
         cuts = self._cuts(due)
-        return out + self._packets(cuts, time_s) if cuts else out
+        return out + self._packets(cuts, time_s - self._born_s) if cuts else out
 
     def _cuts(self, due: int) -> list[tuple[int, bool]]:
         """Return the packets that are complete: how many samples, and whether a revolution begins."""
@@ -146,7 +159,7 @@ class YdLidarDevice:
             due -= count
             place += count
 
-    def _packets(self, cuts: list[tuple[int, bool]], time_s: float) -> bytes:
+    def _packets(self, cuts: list[tuple[int, bool]], age_s: float) -> bytes:
         counts = [count for count, _ in cuts]
         total = sum(counts)
         step_deg = 360 * self.rotation_hz / self.rate_hz
@@ -158,7 +171,7 @@ class YdLidarDevice:
             began[at : at + count] = self._turn_began
             at += count
         angle: Floats = (ZERO_DEG + (number - began).astype(np.float64) * step_deg) % 360.0
-        body = self._samples(self._distances_mm(angle, time_s))
+        body = self._samples(self._distances_mm(angle, age_s))
         self._made += total
         packets: list[bytes] = []
         at = 0
@@ -167,13 +180,10 @@ class YdLidarDevice:
             at += count
         return b"".join(packets)
 
-    def _distances_mm(self, angle: Floats, time_s: float) -> Floats:
+    def _distances_mm(self, angle: Floats, age_s: float) -> Floats:
         """Measure in the directions where the laser points when the device reports these angles."""
-        true = angle
-        if self.kind.skewed:
-            for _ in range(2):
-                true = (angle + _skew_deg(self._room.walls(true) * 1000)) % 360
-        return self._room.distances(true, time_s, self._made) * 1000
+        true = self._directions[(angle * (len(self._directions) / 360)).astype(np.int64)]
+        return self._room.distances(true, age_s, self._made) * 1000
 
     def _samples(self, mm: Floats) -> npt.NDArray[np.uint8]:
         """Return the samples as bytes, one row each."""
