@@ -10,6 +10,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from kymograph import __version__
 from kymograph.config import Config
@@ -37,6 +38,13 @@ nanoseconds since 1970 (`…_ns`) and as RFC 3339, and taken as either. Lists ar
 """
 
 
+class _Front(FastAPI):
+    """FastAPI with our gate around everything, also around its own answer to what nobody expected."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Gate(super().build_middleware_stack(), self.state.guard.origins)
+
+
 def make_app(config: Config, engine: StationService, archive: Archive) -> FastAPI:
     """Return the front of a station.
 
@@ -55,7 +63,7 @@ def make_app(config: Config, engine: StationService, archive: Archive) -> FastAP
         finally:
             await hub.stop()
 
-    app = FastAPI(
+    app = _Front(
         title=f"Kymograph {config.station.name}",
         version=__version__,
         description=_DESCRIPTION,
@@ -74,7 +82,6 @@ def make_app(config: Config, engine: StationService, archive: Archive) -> FastAP
     _describe(app)
     app.router.routes.extend(files.files_router().routes)
     refuse_undeclared(app)
-    app.add_middleware(Gate, origins=guard.origins)
     return app
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -87,18 +87,13 @@ class _Collector:
         told = self._engine.recorders()
         yield GaugeMetricFamily("kymograph_recordings_running", "Running recordings", value=len(told))
         labels = ["recording", "id"]
-        counters = {
-            CounterMetricFamily(f"kymograph_recorder_{n}", s, labels=labels): n for n, s in _RECORDER.items()
-        }
-        gauges = {
-            GaugeMetricFamily(f"kymograph_recorder_{n}", s, labels=labels): n
-            for n, s in _RECORDER_NOW.items()
-        }
-        families: dict[Any, str] = {**counters, **gauges}
-        for family, name in families.items():
-            for one in told:
-                family.add_metric([one["name"], one["recording_id"]], one[name])
-            yield family
+        kinds = ((CounterMetricFamily, _RECORDER), (GaugeMetricFamily, _RECORDER_NOW))
+        for kind, names in kinds:
+            for name, says in names.items():
+                family = kind(f"kymograph_recorder_{name}", says, labels=labels)
+                for one in told:
+                    family.add_metric([one["name"], one["recording_id"]], one[name])
+                yield family
 
 
 def exposition(engine: StationService, hub: Hub) -> bytes:

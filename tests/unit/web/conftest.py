@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -15,6 +15,7 @@ from kymograph.model.block import Block, Rows
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.errors import NotFound
 from kymograph.service.history import RingHistory
+from tests.unit.web.house import House
 
 STREAM = Stream("s", (Channel("a", "float32", "m"), Channel("n", "int32")), 100.0)
 
@@ -155,3 +156,31 @@ def decode_columns() -> Callable[[Mapping[str, Any]], dict[str, Any]]:
         return {key: array(value) for key, value in column.items()}
 
     return lambda message: {name: array(column) for name, column in message["columns"].items()}
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Generator[House]:
+    made = House(tmp_path_factory.mktemp("house") / "data")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def recording(house: House) -> dict[str, Any]:
+    """An ended recording of about a thousand rows."""
+    began = house.ask("POST", "/v1/recordings", json={"name": "first", "metadata": {"by": "anna"}})
+    assert began.status_code == 201, began.text
+    deadline = asyncio.run(_rows(house, began.json()["id"], 1100))
+    assert deadline
+    ended = house.ask("POST", f"/v1/recordings/{began.json()['id']}/stop")
+    assert ended.status_code == 200, ended.text
+    return ended.json()
+
+
+async def _rows(house: House, id: str, rows: int) -> bool:
+    async with asyncio.timeout(20):
+        while True:
+            (one,) = [r for r in house.station.recorders() if r["recording_id"] == id]
+            if one["rows"] >= rows:
+                return True
+            await asyncio.sleep(0.02)

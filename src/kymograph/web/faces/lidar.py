@@ -157,7 +157,7 @@ def _begin(front: Front, lidar: str, name: str, caller: Caller) -> Response:
     try:
         front.engine.record_start(wish)
     except Conflict as error:
-        exists = bool(error.facts.get("exists"))
+        exists = error.facts.get("reason") == "exists"
         return _error(400, "File already exists" if exists else "Lidar is already running")
     return _success("Lidar started successfully")
 

@@ -10,8 +10,10 @@ from importlib import import_module
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 
 from kymograph.model.block import Column
+from kymograph.model.channel import Channel, Stream
 from kymograph.web.live.messages import Encoding
 from kymograph.web.live.views import Peaks, Piece
 
@@ -91,8 +93,21 @@ def _arrow(piece: Piece) -> bytes:
             fields[f"{name}:min"], fields[f"{name}:max"] = column.low, column.high
         else:
             fields[name] = column
-    batch = pa.record_batch([pa.array(values) for values in fields.values()], names=list(fields))
+    batch = pa.RecordBatch.from_arrays([_arrow_array(pa, values) for values in fields.values()], list(fields))
     buffer = pa.BufferOutputStream()
     with pa.ipc.new_stream(buffer, batch.schema) as writer:
         writer.write_batch(batch)
-    return bytes(buffer.getvalue().to_pybytes())
+    return bytes(buffer.getvalue())
+
+
+def _arrow_array(pa: Any, values: Column) -> Any:
+    # Not `pa.array`, which looks whether pandas is there and so imports it.
+    values = np.ascontiguousarray(values)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), len(values), [None, pa.py_buffer(values)])
+
+
+def warm_arrow() -> None:
+    """Import what the encoding needs; seconds on a small computer, so not on the event loop."""
+    stream = Stream("warm", (Channel("up"),))
+    times, values = np.zeros(1, np.int64), np.zeros(1, np.float32)
+    _arrow(Piece(stream, 0, 0, 1, times, ("up",), (values,), ()))

@@ -15,6 +15,7 @@ from kymograph.service.contract import StationService, Subscription
 from kymograph.web.auth import Guard
 from kymograph.web.live.catch_up import catch_up, check_since
 from kymograph.web.live.client import Client
+from kymograph.web.live.encoding import warm_arrow
 from kymograph.web.live.groups import Group, GroupKey, Tail
 from kymograph.web.live.intake import Intake
 from kymograph.web.live.messages import Subscribe
@@ -149,6 +150,9 @@ class Hub:
                 channel for channel in dict.fromkeys(wish.channels) if stream.index(channel) >= 0
             )
         view = View(stream, wish.mode, channels)
+        if wish.encoding == "arrow":
+            # Here and not at the first message: an import on the event loop would hold everybody up.
+            await asyncio.to_thread(warm_arrow)
         rate_hz = wish.max_rate_hz or (0.0 if wish.mode == "raw" else REDUCED_RATE_HZ)
         return GroupKey(view, rate_hz, wish.encoding or ("msgpack" if binary else "json"))
 
