@@ -27,9 +27,9 @@ from kymograph.drivers.base import DriverOptions, LinkLoad, command
 from kymograph.drivers.ports import open_port, parse_port
 from kymograph.drivers.shapes import PacketDriver
 from kymograph.drivers.ydlidar_commands import Commands, DeviceInfo, find_info
+from kymograph.drivers.ydlidar_frames import HEAD_BYTES
 from kymograph.drivers.ydlidar_models import (
     MODELS,
-    PACKET_HEAD_BYTES,
     PACKET_SAMPLES,
     Model,
     canonical,
@@ -259,7 +259,7 @@ class YdLidar(PacketDriver[YdLidarOptions]):
 
     def delay_ns(self, pending_bytes: int) -> float:
         """Add the wire time of one packet: its last sample was taken before its first byte was sent."""
-        packet_bytes = PACKET_HEAD_BYTES + PACKET_SAMPLES * self.decoder.format.nbytes
+        packet_bytes = HEAD_BYTES + PACKET_SAMPLES * self.decoder.format.nbytes
         return super().delay_ns(pending_bytes + packet_bytes)
 
     def rows(self, columns: Sequence[Column], arrival_ns: int) -> Rows:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from kymograph.drivers.base import LinkLoad
+from kymograph.drivers.ydlidar_frames import HEAD_BYTES
 
-PACKET_HEAD_BYTES: Final = 10
 PACKET_SAMPLES: Final = 40
 """Samples in a full packet, as most models send; the rates below are counted with it."""
 
@@ -131,11 +131,11 @@ def link_load(rate_khz: float, intensity_bits: int, baud: int, bits_per_byte: in
     size_bytes = sample_bytes(intensity_bits)
     samples = rate_khz * 1000
     packets = samples / PACKET_SAMPLES
-    needed = samples * size_bytes + packets * PACKET_HEAD_BYTES
+    needed = samples * size_bytes + packets * HEAD_BYTES
     carried = baud / bits_per_byte
     return LinkLoad(
         needed,
         carried,
-        f"{samples:.0f} samples/s x {size_bytes} B + {packets:.0f} packets/s x {PACKET_HEAD_BYTES} B = "
+        f"{samples:.0f} samples/s x {size_bytes} B + {packets:.0f} packets/s x {HEAD_BYTES} B = "
         f"{needed:.0f} B/s, and {baud} baud carry {carried:.0f} B/s ({needed / carried:.0%})",
     )
