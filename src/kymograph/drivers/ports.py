@@ -32,7 +32,8 @@ from kymograph.model.limits import PORT_READ_BYTES_MAX
 
 __all__ = ["Port", "PortAddress", "list_ports", "open_port", "parse_port"]
 
-CONNECT_TIMEOUT_S: Final = 2.0
+CONNECT_TIMEOUT_S: Final = 1.2
+"""Long for a local network, and short enough to say within three seconds that nobody is there."""
 _KEYS: Final = {"baud", "parity", "bits", "stop"}
 _PARITIES: Final = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
 _GONE: Final = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.EBADF, errno.EPIPE, errno.ECONNRESET)

@@ -75,6 +75,7 @@ class Sine(Driver[SineOptions]):
         rows_max = min(BLOCK_ROWS_MAX, TABLE_ITEMS_MAX // options.channels)
         self._block_rows = min(max(1, round(options.rate_hz * options.interval_s)), rows_max)
         self._table = np.empty((0, 0), np.float32)
+        self._period = 1
         self._begin_ns = 0
         self._made = 0
         self.sleep: Callable[[float], None] = time.sleep

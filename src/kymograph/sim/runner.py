@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
-from kymograph.model.errors import KymographError
+from kymograph.model.errors import ConfigError, KymographError
 from kymograph.sim import registry
 from kymograph.sim.simulation import Simulation
 from kymograph.sim.wire import PtyWire, TcpWire, Wire
@@ -33,11 +33,11 @@ class _Input:
         return [text for line in lines if (text := line.decode("utf-8", "replace").strip())]
 
 
-def _wire(link: Path | None, tcp: str | None) -> Wire:
-    if tcp is not None:
-        host, _, port = tcp.rpartition(":")
-        return TcpWire(host or "127.0.0.1", int(port))
-    return PtyWire(link or Path(f"kymograph-sim-{os.getpid()}"))
+def _tcp(address: str) -> Wire:
+    host, _, port = address.rpartition(":")
+    if not port.isdecimal():
+        raise ConfigError(f"{address} is not an address", hint="write HOST:PORT, for example 127.0.0.1:0")
+    return TcpWire(host or "127.0.0.1", int(port))
 
 
 def run(
@@ -57,9 +57,11 @@ def run(
     Raises:
         ConfigError: no such simulator, or parameters that it does not understand.
     """
-    simulation = Simulation(registry.make(name, parameters), _wire(link, tcp))
+    device = registry.make(name, parameters)
+    link = link or Path(f"kymograph-sim-{os.getpid()}").absolute()
+    simulation = Simulation(device, _tcp(tcp) if tcp is not None else PtyWire(link))
     parent = parent_pid if parent_pid is not None else os.getppid()
-    feed = _Input(sys.stdin.fileno())
+    feed = _Input(sys.stdin.fileno() if sys.stdin else -1)
 
     def end(_number: int, _frame: FrameType | None) -> None:
         simulation.quit()
@@ -68,7 +70,7 @@ def run(
     signal.signal(signal.SIGINT, end)
 
     try:
-        _say(f"ready {link or simulation.url}")
+        _say(f"ready {link if tcp is None else simulation.url}")
         while not simulation.ended and os.getppid() == parent:
             if simulation.turn(feed.fd) and not _serve(simulation, feed, until_eof):
                 break

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from kymograph.drivers import registry
+from kymograph.drivers.ports import Port
 from kymograph.drivers.ydlidar import YdLidar, YdLidarOptions
 from kymograph.drivers.ydlidar_commands import find_info, info_from_payload
 from kymograph.drivers.ydlidar_models import MODELS, canonical, link_load
@@ -258,6 +260,32 @@ def test_closing_stops_the_scan(tmp_path):
         while simulation.device.scanning and time.monotonic() < until:
             time.sleep(0.005)
         assert not simulation.device.scanning
+
+
+class Motor(Port):
+    """A wire with the line DTR, which a pseudo-terminal has not."""
+
+    def __init__(self):
+        super().__init__(os.open(os.devnull, os.O_RDWR), "motor", 12_800.0)
+        self.dtr: list[bool] = []
+
+    def set_dtr(self, on):
+        self.dtr.append(on)
+        return True
+
+    def close(self):
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+def test_motor_is_started_by_the_rise_of_dtr():
+    driver = YdLidar(YdLidarOptions(), clock())
+    motor = driver._link = Motor()
+    with pytest.raises(DeviceError):
+        driver.start()
+    assert motor.dtr == [False, True]
+    driver.close()
 
 
 # Intensity ------------------------------------------------------------------------------------------------

@@ -161,3 +161,19 @@ def test_wrong_arguments_say_why():
         [sys.executable, "-m", "kymograph.sim", "ydlidar", "--model", "X9"], capture_output=True, check=False
     )
     assert process.returncode == 2 and b"there is no simulated X9" in process.stderr
+
+
+def test_without_a_link_it_names_one(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "kymograph.sim", "ydlidar"],
+        stdout=subprocess.PIPE,
+        stdin=subprocess.DEVNULL,
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    path = Path(process.stdout.readline().decode().split()[1])
+    assert path.parent == tmp_path and path.is_symlink()
+    process.terminate()
+    assert process.wait(10) == 0
+    assert not path.is_symlink()
+    process.stdout.close()
