@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import websockets
 
-from tests.bench.station import RunningStation, cpu_share
+from tests.bench.station import cpu_share, measured
 from tests.bench.table import Line, at_most
 
 CLIENTS = 50
@@ -117,9 +117,9 @@ async def reach(url: str) -> None:
 def run() -> list[Line]:
     import threading
 
-    with RunningStation(10_000, 8) as station:
+    with measured(10_000, 8) as station:
         shares: list[float] = []
-        meter = threading.Thread(target=lambda: shares.append(cpu_share(station.front, SECONDS - 3)))
+        meter = threading.Thread(target=lambda: shares.append(cpu_share(station.front(), SECONDS - 3)))
         meter.start()
         mine, size = asyncio.run(ours(station.url.replace("http", "ws") + "/v1/live"))
         meter.join()
