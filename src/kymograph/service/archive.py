@@ -93,13 +93,17 @@ class Export:
 class Archive:
     """Answers questions about the recordings of a data folder. Any thread may use it."""
 
-    def __init__(self, data: Path) -> None:
-        """Name the data folder; nothing is read and no process started before it is needed."""
+    def __init__(self, data: Path, exports: Workers | None = None, views: Workers | None = None) -> None:
+        """Name the data folder; nothing is read and no process started before it is needed.
+
+        Worker processes that are given are shared with whoever gave them, and not ended by `close`.
+        """
         self.folder = data.absolute()
         self._shelf = Shelf(self.folder)
-        self._exports = Workers(EXPORT_WORKERS_MAX, EXPORT_WAIT_S_MAX)
-        # Of its own, so that slow downloads do not keep a plot waiting.
-        self._views = Workers(1, VIEW_WAIT_S_MAX)
+        self._exports = exports or Workers(EXPORT_WORKERS_MAX, EXPORT_WAIT_S_MAX)
+        # Of their own, so that slow downloads do not keep a plot waiting.
+        self._views = views or Workers(1, VIEW_WAIT_S_MAX)
+        self._own = [pool for pool in (self._exports, self._views) if pool not in (exports, views)]
 
     def warm(self) -> None:
         """Have worker processes ready, so that the first export begins at once; does not wait."""
@@ -108,8 +112,8 @@ class Archive:
 
     def close(self) -> None:
         """End the worker processes."""
-        self._exports.close()
-        self._views.close()
+        for pool in self._own:
+            pool.close()
 
     def formats(self) -> list[Plain]:
         """Return the formats of recordings and exports: `name label suffix media_type streamable`."""

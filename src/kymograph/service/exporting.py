@@ -10,6 +10,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
@@ -120,11 +121,16 @@ class Exporter:
     """Writes the files of a plan; `check` is called between blocks and may raise to give up."""
 
     def __init__(self, reader: RecordingReader, planned: Plan, data: Path, check: Callable[[], None]) -> None:
-        """Prepare; nothing is read yet. `data` is the data folder."""
+        """Open what there is of each stream at this moment. `data` is the data folder.
+
+        Raises:
+            Corrupt: the first piece of a stream is damaged.
+        """
         self._reader = reader
         self._plan = planned
         self._data = data
         self._check = check
+        self._opened = {stream.name: self._open(stream) for stream in planned.streams}
 
     def stream_to(self, file: BinaryIO) -> None:
         """Write the export to a file that can only be appended to."""
@@ -170,14 +176,19 @@ class Exporter:
         blocks = self._watched(self._blocks(stream))
         self._plan.form.write(file, Header(stream, recording.started_ns, facts), blocks)
 
-    def _blocks(self, stream: Stream) -> Iterator[Block]:
+    def _open(self, stream: Stream) -> Iterator[Block]:
+        """Begin reading: the files of a stream are found and held open with its first block."""
         request = self._plan.request
-        channels = list(stream.channel_names)
-        if request.above is None:
-            return self._reader.blocks(stream.name, request.start_ns, request.stop_ns, channels=channels)
-        needed = list(dict.fromkeys([*channels, request.above[0]]))
+        needed = list(stream.channel_names)
+        if request.above is not None and request.above[0] not in needed:
+            needed.append(request.above[0])
         found = self._reader.blocks(stream.name, request.start_ns, request.stop_ns, channels=needed)
-        return (project(block, stream) for block in _above(found, request.above))
+        first = next(found, None)
+        return found if first is None else chain([first], found)
+
+    def _blocks(self, stream: Stream) -> Iterator[Block]:
+        opened, above = self._opened[stream.name], self._plan.request.above
+        return opened if above is None else (project(block, stream) for block in _above(opened, above))
 
     def _watched(self, blocks: Iterable[Block]) -> Iterator[Block]:
         for count, block in enumerate(blocks):
