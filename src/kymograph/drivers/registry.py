@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -46,7 +46,7 @@ def describe_commands(driver: type[AnyDriver]) -> list[dict[str, Any]]:
     """Return `name description arguments` of each command, the arguments as a JSON schema."""
     described: list[dict[str, Any]] = []
     for name, method in driver.commands().items():
-        schema = TypeAdapter(method).json_schema(mode="validation")
+        schema = TypeAdapter[Any](cast("Any", method)).json_schema(mode="validation")
         properties = {key: value for key, value in schema.get("properties", {}).items() if key != "self"}
         required = [key for key in schema.get("required", []) if key != "self"]
         arguments = {"type": "object", "properties": properties, "required": required}
