@@ -75,11 +75,26 @@ class FrameFinder:
 
     def find(self, buffer: bytes, sample_nbytes: int) -> Frames:
         """Return the packets that are whole; never raises."""
-        look = survey if len(buffer) >= SURVEY_BYTES_MIN else walk
+        if len(buffer) < SURVEY_BYTES_MIN:
+            return self._count(buffer, walk(buffer, sample_nbytes))
+        found = survey(buffer, sample_nbytes)
+        if self._in_step and self._junk_bytes == 0:
+            starts, ends, consumed = _unbroken(found, len(buffer))
+            if len(starts):
+                self.packets_good += len(starts)
+                self.good_in_a_row += len(starts)
+                self.bad_in_a_row = 0
+                return Frames(
+                    list(zip(starts.tolist(), ends.tolist(), strict=True)), [0] * len(starts), consumed
+                )
+        return self._count(buffer, outermost(found))
+
+    def _count(self, buffer: bytes, places: Iterable[Place]) -> Frames:
+        """Take the packets in order, and count what is bad and what lies between."""
         spans: list[tuple[int, int]] = []
         lost: list[int] = []
         edge, consumed = 0, len(buffer)
-        for start, end, kind in look(buffer, sample_nbytes):
+        for start, end, kind in places:
             if kind == OPEN:
                 consumed = start
                 break
@@ -167,8 +182,16 @@ def _judged(buffer: bytes, at: int, sample_nbytes: int) -> Place | None:
     return at, end, GOOD if _sound(buffer[at:end], sample_nbytes) else BAD
 
 
-def survey(buffer: bytes, sample_nbytes: int) -> Iterable[Place]:
-    """Judge all places at once, then leave out what lies inside a good packet."""
+class Survey(NamedTuple):
+    """All places of a buffer that look like a packet, in order, also those inside another."""
+
+    starts: Ints
+    ends: Ints
+    kinds: Ints
+
+
+def survey(buffer: bytes, sample_nbytes: int) -> Survey:
+    """Judge all places at once."""
     data = np.frombuffer(buffer, np.uint8)
     size = len(data)
     starts = np.flatnonzero(data == 0xAA)
@@ -190,16 +213,34 @@ def survey(buffer: bytes, sample_nbytes: int) -> Iterable[Place]:
     good = _checksums(data, at[whole], stops[whole], sample_nbytes) == 0
     kinds[headed[whole]] = np.where(good, GOOD, BAD)
     real = kinds >= 0
-    return _outermost(zip(starts[real].tolist(), ends[real].tolist(), kinds[real].tolist(), strict=True))
+    return Survey(starts[real], ends[real], kinds[real])
 
 
-def _outermost(places: Iterable[Place]) -> Iterator[Place]:
+def outermost(found: Survey) -> Iterator[Place]:
+    """Leave out what lies inside a good packet."""
     free = 0
-    for place in places:
+    for place in zip(*(column.tolist() for column in found), strict=True):
         if place[0] >= free:
             yield place
             if place[2] != BAD:
                 free = place[1]
+
+
+def _unbroken(found: Survey, size: int) -> tuple[Ints, Ints, int]:
+    """Return the packets if nothing but good ones follow each other to the end, and how many bytes they are.
+
+    Else nothing. This is what a sound line sends, and needs no look at each.
+    """
+    starts, ends, kinds = found
+    good = np.flatnonzero(kinds == GOOD)
+    none = good[:0]
+    if len(good) == 0 or starts[good[0]] != 0 or (starts[good[1:]] != ends[good[:-1]]).any():
+        return none, none, 0
+    consumed = int(ends[good[-1]])
+    after = np.flatnonzero(starts >= consumed)
+    if consumed < size and (len(after) == 0 or starts[after[0]] != consumed or kinds[after[0]] != OPEN):
+        return none, none, 0
+    return starts[good], ends[good], consumed
 
 
 def _checksums(data: Bytes, starts: Ints, stops: Ints, sample_nbytes: int) -> npt.NDArray[np.uint16]:
