@@ -129,7 +129,12 @@ def seal(job: SealJob, beat: Beat) -> Segment | None:
 
 
 def journal_blocks(reader: JournalReader, job: SealJob) -> Iterator[Block]:
-    """Yield the rows of a journal that belong to its segment."""
+    """Yield the rows of a journal that belong to its segment.
+
+    Raises:
+        Corrupt: it is not whole, so that sealing it would lose rows without a word; it stays as it is, and
+            the next start puts it aside and says which rows are missing.
+    """
     until = job.until
     if until is not None and until.epoch == 0:
         return
@@ -142,6 +147,11 @@ def journal_blocks(reader: JournalReader, job: SealJob) -> Iterator[Block]:
                 yield block.cut(0, until.seq - block.seq)
             return
         yield block
+    if until is not None or reader.offset != reader.path.stat().st_size:
+        raise Corrupt(
+            f"{reader.path.name} is damaged at byte {reader.offset}",
+            hint="it stays as it is; the next start saves what follows the damage",
+        )
 
 
 def tmp_path(target: Path) -> Path:

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from kymograph.model.block import Cursor
 from kymograph.model.clock import Clock
-from kymograph.model.errors import Corrupt, KymographError, NotFound, Unavailable
+from kymograph.model.errors import Corrupt, KymographError, NotFound, StorageError, Unavailable
 from kymograph.model.event import Event
 from kymograph.model.recording import Recording, Segment
 from kymograph.store.durable import remove_durably
@@ -229,7 +229,12 @@ class Segments:
             return
         log.error("%s: %s", self._folder.path.name, text)
         body = {"text": text, "recording_id": self._recording.id, "damaged": isinstance(error, Corrupt)}
-        self._told.event(make_event(self._clock, "alarm", body))
+        event = make_event(self._clock, "alarm", body)
+        try:
+            self._folder.events.append(event)
+        except StorageError:
+            pass  # on a full disk; who listens is told all the same
+        self._told.event(event)
 
 
 def merge_targets(recording: Recording, listed: Sequence[Segment]) -> dict[str, str]:

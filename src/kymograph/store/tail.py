@@ -63,6 +63,8 @@ class Tail:
         self._recording = recording
         self._clock = clock
         self._closed = closed
+        self.failed = False
+        """Whether the disk was full in the middle of something: `renew` is all that helps then."""
         self.claim = True
         """Whether journals claim space ahead: not for the last rows on a full disk."""
         self._index = folder.next_index(stream.name)
@@ -87,6 +89,7 @@ class Tail:
                 self._writer = self._begin()
             self._writer.append(*blocks)
         except DiskFull:
+            self.failed = True
             raise
         except StorageError as error:
             self.renew(error)
@@ -99,9 +102,12 @@ class Tail:
         """
         if self._writer is None or not self.waiting:
             return
+        if self.failed:
+            raise DiskFull(f"rows of {self.stream.name} are not written: the disk was full")
         try:
             self._writer.sync()
         except DiskFull:
+            self.failed = True
             raise
         except StorageError as error:
             self.renew(error)
@@ -132,6 +138,7 @@ class Tail:
         self._writer = self._begin()
         self._writer.append(*self.waiting)
         self._writer.sync()
+        self.failed = False
         self._all_durable()
 
     def abandon(self, error: StorageError) -> None:
@@ -140,7 +147,9 @@ class Tail:
         index, self._index = self._index, self._index + 1
         if writer is not None:
             writer.abandon()
-            self._closed(ClosedJournal(self.stream.name, index, writer.durable or NOTHING, error))
+        if writer is not None or self.waiting:
+            until = writer.durable if writer is not None else None
+            self._closed(ClosedJournal(self.stream.name, index, until or NOTHING, error))
 
     def _begin(self) -> JournalWriter:
         recording, now = self._recording, self._clock.now_ns()

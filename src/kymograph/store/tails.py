@@ -116,7 +116,7 @@ class Tails:
         for tail in self._tails.values():
             tail.claim = False
             try:
-                tail.renew(error) if tail.waiting else tail.roll()
+                tail.renew(error) if tail.failed or not tail.size_bytes else tail.roll()
             except StorageError as failure:
                 self._lose(tail, failure, reason)
         for tail, block in self._left(items):

@@ -92,10 +92,13 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints must not get among the answers
     jobs: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
-    while True:
-        message = jobs.get()
-        answer = run(message["op"], message["job"], lambda: write_message(answers, {"alive": True}))
-        write_message(answers, answer)
+    try:
+        while True:
+            message = jobs.get()
+            answer = run(message["op"], message["job"], lambda: write_message(answers, {"alive": True}))
+            write_message(answers, answer)
+    except BrokenPipeError:
+        os._exit(0)
 
 
 if __name__ == "__main__":
