@@ -31,14 +31,12 @@ find_python() {
         "on Debian 12 or Raspberry Pi OS: sudo apt-get install python3 python3-venv"
 }
 
-# Run apt-get as root: as we are, through sudo, or not at all.
-as_root() {
+# How to become root: not needed, through sudo, or not at all.
+root_by() {
     if [ "$(id -u)" -eq 0 ]; then
-        "$@"
+        echo env
     elif command -v sudo >/dev/null 2>&1 && { [ -t 0 ] || sudo -n true 2>/dev/null; }; then
-        sudo "$@"
-    else
-        return 77
+        echo sudo
     fi
 }
 
@@ -46,15 +44,13 @@ apt_install() {
     command -v apt-get >/dev/null 2>&1 ||
         fail "these Debian packages are missing, and this is no Debian: $*" \
             "install what corresponds to them and call again"
+    by=$(root_by)
+    [ -n "$by" ] || fail "these Debian packages are missing, and installing them needs root: $*" \
+        "run once, then call again: su -c 'apt-get update && apt-get install $*'"
     say "Installing Debian packages: $*"
-    status=0
-    as_root apt-get update -qq </dev/null >/dev/null || status=$?
-    if [ "$status" -eq 77 ]; then
-        fail "these Debian packages are missing, and installing them needs root: $*" \
-            "run once: su -c 'apt-get update && apt-get install $*'"
-    fi
-    [ "$status" -eq 0 ] || say "warning: apt-get update failed; going on with the lists there are"
-    as_root env DEBIAN_FRONTEND=noninteractive \
+    $by apt-get update -qq </dev/null >/dev/null ||
+        say "warning: apt-get update failed; going on with the lists there are"
+    $by env DEBIAN_FRONTEND=noninteractive \
         apt-get install -y -qq --no-install-recommends "$@" </dev/null >/dev/null ||
         fail "apt-get could not install: $*" "try it by hand to see why: apt-get install $*"
 }
