@@ -21,6 +21,17 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response
 
 ROOT = Path(__file__).parents[2]
 START_S = 30.0
+UNPLUGGED = """
+[faces.lidar]
+instrument = "lidar"
+
+[instruments.unplugged]
+driver = "ydlidar"
+port = "serial:///dev/kymograph-is-not-there"
+
+[instruments.unplugged.options]
+model = "X4"
+"""
 STOP_S = 15.0
 CHROMIUM_ARGS = [
     "--headless",
@@ -79,27 +90,22 @@ class Station:
 
 @pytest.fixture(scope="session")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    """The demonstration station, on a free port, with its data in a folder of the test."""
+    """The demonstration station and an instrument that is not there, with data in a folder of the test."""
     given = os.environ.get("KYMOGRAPH_BROWSER_TEST_URL")
     if given:
         yield Station(given)
         return
     port = free_port()
     log = (tmp_path_factory.mktemp("log") / "serve.log").open("wb")
-    command = [
-        sys.executable,
-        "-m",
-        "kymograph",
-        "serve",
-        str(ROOT / "stations/demo.toml"),
-        "--port",
-        str(port),
-    ]
     data = tmp_path_factory.mktemp("data")
+    file = data.parent / "browser.toml"
+    file.write_text((ROOT / "stations/demo.toml").read_text() + UNPLUGGED)
+    command = [sys.executable, "-m", "kymograph", "serve", str(file), "--port", str(port)]
     process = subprocess.Popen([*command, "--data", str(data)], stdout=log, stderr=log, cwd=ROOT)
     url = f"http://127.0.0.1:{port}/"
     try:
-        wait_until(lambda: answers(url + "readyz"), f"the station (log: {log.name})")
+        wait_until(lambda: process.poll() is not None or answers(url + "readyz"), "a ready station")
+        assert process.poll() is None, Path(log.name).read_text()
         yield Station(url)
     finally:
         process.send_signal(signal.SIGTERM)

@@ -1,8 +1,18 @@
 // Numbers, units, times and sizes as a person reads them.
 
 const UNIT_SIGNS = {
-  Cel: "°C", deg: "°", degF: "°F", um: "µm", us: "µs", Ohm: "Ω", "1": "", "m/s2": "m/s²", m2: "m²", m3: "m³",
-  "umol/(m2.s)": "µmol/m²s", "%": "%",
+  Cel: "°C",
+  deg: "°",
+  degF: "°F",
+  um: "µm",
+  us: "µs",
+  Ohm: "Ω",
+  1: "",
+  "m/s2": "m/s²",
+  m2: "m²",
+  m3: "m³",
+  "umol/(m2.s)": "µmol/m²s",
+  "%": "%",
 };
 
 /** Write a UCUM code as the sign that people know; unknown codes stay as they are. */
@@ -23,7 +33,9 @@ export function number(value, digits = 4) {
 /** Write a whole number with thin spaces between thousands. */
 export function count(value) {
   if (value === null || value === undefined) return "–";
-  return Math.round(value).toString().replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
+  return Math.round(value)
+    .toString()
+    .replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
 }
 
 /** Write a size in the decimal units that disks are sold in. */
@@ -55,7 +67,8 @@ export function duration(seconds) {
   if (whole < 60) return `${whole}\u00a0s`;
   const two = (n) => String(n).padStart(2, "0");
   if (whole < 3600) return `${Math.floor(whole / 60)}\u00a0min ${two(whole % 60)}\u00a0s`;
-  if (whole < 86400) return `${Math.floor(whole / 3600)}\u00a0h ${two(Math.floor((whole % 3600) / 60))}\u00a0min`;
+  if (whole < 86400)
+    return `${Math.floor(whole / 3600)}\u00a0h ${two(Math.floor((whole % 3600) / 60))}\u00a0min`;
   return `${Math.floor(whole / 86400)}\u00a0d ${Math.floor((whole % 86400) / 3600)}\u00a0h`;
 }
 
@@ -75,7 +88,9 @@ export function timeOfDay(seconds, decimals = 0) {
   const text = clockFormat.format(new Date(seconds * 1000));
   if (!decimals) return text;
   const part = seconds - Math.floor(seconds);
-  return `${text}.${Math.floor(part * 10 ** decimals).toString().padStart(decimals, "0")}`;
+  return `${text}.${Math.floor(part * 10 ** decimals)
+    .toString()
+    .padStart(decimals, "0")}`;
 }
 
 /** Write local date and time of a moment in nanoseconds since 1970. */
@@ -88,7 +103,8 @@ export function moment(ns) {
 export function nameFromNow() {
   const at = new Date();
   const two = (n) => String(n).padStart(2, "0");
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}-${two(at.getHours())}${two(at.getMinutes())}`;
+  const day = `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+  return `${day}-${two(at.getHours())}${two(at.getMinutes())}`;
 }
 
 /** Turn seconds since 1970 into a string of whole nanoseconds, for a query. */

@@ -4,16 +4,30 @@ import { api } from "../station/api.js";
 import { attempt, refreshAll } from "../station/state.js";
 
 const OFFERED = {
-  closed: [["start", "Start"], ["open", "Open"]],
-  idle: [["start", "Start"], ["close", "Close"]],
-  acquiring: [["stop", "Stop"], ["close", "Close"]],
-  fault: [["start", "Try again"], ["close", "Close"]],
+  closed: [
+    ["start", "Start"],
+    ["open", "Open"],
+  ],
+  idle: [
+    ["start", "Start"],
+    ["close", "Close"],
+  ],
+  acquiring: [
+    ["stop", "Stop"],
+    ["close", "Close"],
+  ],
+  fault: [
+    ["start", "Try again"],
+    ["close", "Close"],
+  ],
 };
 
 export const STATE_WORDS = { closed: "Closed", idle: "Idle", acquiring: "Acquiring", fault: "Fault" };
 
 export function StateBadge({ state }) {
-  return html`<span class="badge badge--${state}"><i class="dot" aria-hidden="true"></i>${STATE_WORDS[state] ?? state}</span>`;
+  return html`<span class="badge badge--${state}"
+    ><i class="dot" aria-hidden="true"></i>${STATE_WORDS[state] ?? state}</span
+  >`;
 }
 
 export function Actions({ instrument }) {
@@ -28,8 +42,12 @@ export function Actions({ instrument }) {
     <div class="row">
       ${(OFFERED[instrument.state] ?? []).map(
         ([action, word], i) => html`
-          <button key=${action} class="button ${i === 0 && action === "start" ? "button--main" : ""}" disabled=${busy !== ""}
-            aria-label="${word} ${instrument.name}" onClick=${() => act(action)}>
+          <button
+            key=${action}
+            class="button ${i === 0 && action === "start" ? "button--main" : ""}"
+            disabled=${busy !== ""}
+            aria-label="${word} ${instrument.name}"
+            onClick=${() => act(action)}>
             ${busy === action ? "…" : word}
           </button>
         `,

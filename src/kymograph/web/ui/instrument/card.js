@@ -21,7 +21,9 @@ export function Fault({ instrument }) {
       <${Icon} name="alert" />
       <span>
         ${instrument.error}
-        ${retry !== null && retry !== undefined && html`<small>Trying again in ${duration(Math.max(0, Math.ceil(retry)))}.</small>`}
+        ${retry !== null &&
+        retry !== undefined &&
+        html`<small>Trying again in ${duration(Math.max(0, Math.ceil(retry)))}.</small>`}
       </span>
     </p>
   `;
@@ -29,7 +31,9 @@ export function Fault({ instrument }) {
 
 function View({ instrument, stream }) {
   if (instrument.state === "closed" || !stream) {
-    return html`<p class="card__blank">${instrument.state === "closed" ? "Closed. Start it to see its data." : "No data yet."}</p>`;
+    return html`<p class="card__blank">
+      ${instrument.state === "closed" ? "Closed. Start it to see its data." : "No data yet."}
+    </p>`;
   }
   if (isScan(stream)) return html`<${MiniPolar} stream=${stream} />`;
   const names = stream.channels.slice(0, SHOWN).map(({ name }) => name);
@@ -53,17 +57,28 @@ export function InstrumentCard({ instrument }) {
       <header class="card__head">
         <div>
           <h2><a href=${link("instruments", instrument.name)}>${instrument.name}</a></h2>
-          <p class="card__sub">${deviceLine(instrument)}${instrument.simulated && html` <span class="tag">simulated</span>`}</p>
+          <p class="card__sub">
+            ${deviceLine(instrument)}${instrument.simulated && html` <span class="tag">simulated</span>`}
+          </p>
         </div>
         <${StateBadge} state=${instrument.state} />
       </header>
       <${Fault} instrument=${instrument} />
-      ${instrument.state !== "fault" && html`<a class="card__view" href=${link("instruments", instrument.name)}
-        aria-label="Open ${instrument.name}"><${View} instrument=${instrument} stream=${stream} /></a>`}
+      ${
+        instrument.state !== "fault" &&
+        html`<a
+          class="card__view"
+          href=${link("instruments", instrument.name)}
+          aria-label="Open ${instrument.name}"
+          ><${View} instrument=${instrument} stream=${stream}
+        /></a>`
+      }
       <${HealthLine} health=${instrument.health} state=${instrument.state} />
       <footer class="card__foot">
         <${Actions} instrument=${instrument} />
-        <a class="button button--link" href=${link("instruments", instrument.name)}>Open<${Icon} name="next" /></a>
+        <a class="button button--link" href=${link("instruments", instrument.name)}
+          >Open<${Icon} name="next"
+        /></a>
       </footer>
     </article>
   `;

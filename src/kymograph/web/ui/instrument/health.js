@@ -17,7 +17,9 @@ export function HealthLine({ health, state }) {
   return html`
     <dl class="facts">
       <${Fact} label="Rate">${rate(health.rate_hz)}<//>
-      <${Fact} label="Last row" bad=${late}>${health.age_s === null ? "none yet" : `${duration(health.age_s)} ago`}<//>
+      <${Fact} label="Last row" bad=${late}
+        >${health.age_s === null ? "none yet" : `${duration(health.age_s)} ago`}<//
+      >
       <${Fact} label="Bad frames" bad=${health.frames_bad > 0}>${count(health.frames_bad)}<//>
       <${Fact} label="Resyncs" bad=${health.resyncs > 0}>${count(health.resyncs)}<//>
     </dl>
@@ -35,7 +37,9 @@ export function Health({ instrument }) {
       <h2>Health</h2>
       <dl class="facts facts--wide">
         <${Fact} label="Rate">${rate(health.rate_hz)}<//>
-        <${Fact} label="Last row">${health.age_s === null ? "none yet" : `${duration(health.age_s)} ago`}<//>
+        <${Fact} label="Last row"
+          >${health.age_s === null ? "none yet" : `${duration(health.age_s)} ago`}<//
+        >
         <${Fact} label="Rows">${count(health.rows)}<//>
         <${Fact} label="Received">${bytes(health.bytes_received)}<//>
         <${Fact} label="Good frames">${count(health.frames_good)}<//>
@@ -45,9 +49,24 @@ export function Health({ instrument }) {
       </dl>
       <h3>Device</h3>
       <dl class="list">
-        <div><dt>driver</dt><dd>${driver}</dd></div>
-        ${port && html`<div><dt>port</dt><dd class="code">${port}</dd></div>`}
-        ${deviceText(device).map(([name, value]) => html`<div key=${name}><dt>${name.replaceAll("_", " ")}</dt><dd>${String(value)}</dd></div>`)}
+        <div>
+          <dt>driver</dt>
+          <dd>${driver}</dd>
+        </div>
+        ${
+          port &&
+          html`<div>
+            <dt>port</dt>
+            <dd class="code">${port}</dd>
+          </div>`
+        }
+        ${deviceText(device).map(
+          ([name, value]) =>
+            html`<div key=${name}>
+              <dt>${name.replaceAll("_", " ")}</dt>
+              <dd>${String(value)}</dd>
+            </div>`,
+        )}
       </dl>
     </section>
   `;

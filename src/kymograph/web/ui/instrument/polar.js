@@ -17,9 +17,12 @@ function usePolar(stream, canvas, options, onTurn) {
   useEffect(() => {
     const node = canvas.current;
     view.current = new PolarView(node, options);
-    const leave = live.subscribe({ streams: [stream.name], channels: scanChannels(stream), mode: "raw", max_rate_hz: LIVE_HZ }, {
-      data: ({ columns }) => view.current.add(samples(stream, columns, view.current.tone.name)),
-    });
+    const leave = live.subscribe(
+      { streams: [stream.name], channels: scanChannels(stream), mode: "raw", max_rate_hz: LIVE_HZ },
+      {
+        data: ({ columns }) => view.current.add(samples(stream, columns, view.current.tone.name)),
+      },
+    );
     let frame = 0;
     let drawnAt = 0;
     const draw = (now) => {
@@ -45,7 +48,11 @@ function usePolar(stream, canvas, options, onTurn) {
 export function MiniPolar({ stream }) {
   const canvas = useRef(null);
   usePolar(stream, canvas, { mini: true });
-  return html`<canvas class="mini-polar" ref=${canvas} role="img" aria-label="Live scan of ${stream.name}" />`;
+  return html`<canvas
+    class="mini-polar"
+    ref=${canvas}
+    role="img"
+    aria-label="Live scan of ${stream.name}" />`;
 }
 
 /** Let two fingers change the range: calls `step(±1)` each time their distance changes by a fifth. */
@@ -93,49 +100,71 @@ function pointText(point, tone) {
   return `${number(point.distance, 4)} m at ${number(point.angle, 4)}°${extra}`;
 }
 
+/** Read the point under the pointer; returns it and the handlers of the canvas. */
+function usePoint(canvas, view) {
+  const [point, setPoint] = useState(null);
+  const show = (found) => {
+    view.current.pointer = found;
+    setPoint(found);
+  };
+  const onPointerMove = (event) => {
+    const box = canvas.current.getBoundingClientRect();
+    show(view.current.nearest(event.clientX - box.left, event.clientY - box.top));
+  };
+  return [point, { onPointerMove, onPointerLeave: () => show(null) }];
+}
+
+function Tools({ tones, tone, high, colourBy, step, fit }) {
+  const options = tones.map((name) => [name, name]);
+  return html`
+    <div class="toolbar">
+      ${
+        tones.length > 1 &&
+        html`<${Choice} label="Colour by" options=${options} value=${tone.name} onChange=${colourBy} />`
+      }
+      <${Scale} low=${tone.low} high=${high} unit=${tone.unit} />
+      <div class="toolbar__end">
+        <button class="button button--square" aria-label="Nearer" onClick=${() => step(-1)}>
+          <${Icon} name="plus" />
+        </button>
+        <button class="button button--square" aria-label="Farther" onClick=${() => step(1)}>
+          <${Icon} name="minus" />
+        </button>
+        <button class="button" onClick=${fit}><${Icon} name="fit" />Fit</button>
+      </div>
+    </div>
+  `;
+}
+
 export function Polar({ stream }) {
   const canvas = useRef(null);
-  const [facts, setFacts] = useState({ points: 0, radius: 4 });
-  const [point, setPoint] = useState(null);
+  const [facts, setFacts] = useState({ points: 0, radius: 4, high: 4 });
   const [tone, setTone] = useState(colourSource(stream, "distance"));
-  const tones = ["distance", "intensity"].filter((name) => stream.channels.some((one) => one.name === name));
-  const view = usePolar(stream, canvas, {}, (now) => {
-    if (tone.name === "distance" && view.current.tone.name === "distance") view.current.tone.high = now.radiusM;
-    setFacts({ points: now.pointsInTurn, radius: now.radiusM });
-  });
+  const tones = scanChannels(stream).filter((name) => name === "distance" || name === "intensity");
+  const tell = ({ pointsInTurn, radiusM, tone: { high } }) =>
+    setFacts({ points: pointsInTurn, radius: radiusM, high });
+  const view = usePolar(stream, canvas, {}, tell);
+  const [point, pointing] = usePoint(canvas, view);
   const step = (by) => {
     view.current.zoom(by);
-    setFacts({ points: view.current.pointsInTurn, radius: view.current.radiusM });
+    tell(view.current);
   };
   usePinch(canvas, step);
   const colourBy = (name) => {
     view.current.tint(colourSource(stream, name));
     setTone(view.current.tone);
   };
-  const pointAt = (event) => {
-    const box = canvas.current.getBoundingClientRect();
-    const found = view.current.nearest(event.clientX - box.left, event.clientY - box.top);
-    view.current.pointer = found;
-    setPoint(found);
-  };
-  const away = () => {
-    view.current.pointer = null;
-    setPoint(null);
-  };
+  const fit = () => (view.current.range = 0);
   return html`
     <section class="panel polar" aria-label="Polar view of ${stream.name}">
-      <div class="toolbar">
-        ${tones.length > 1 &&
-        html`<${Choice} label="Colour by" options=${tones.map((name) => [name, name])} value=${tone.name} onChange=${colourBy} />`}
-        <${Scale} low=${tone.low} high=${tone.name === "distance" ? facts.radius : tone.high} unit=${tone.unit} />
-        <div class="toolbar__end">
-          <button class="button button--square" aria-label="Nearer" onClick=${() => step(-1)}><${Icon} name="plus" /></button>
-          <button class="button button--square" aria-label="Farther" onClick=${() => step(1)}><${Icon} name="minus" /></button>
-          <button class="button" onClick=${() => (view.current.range = 0)}><${Icon} name="fit" />Fit</button>
-        </div>
-      </div>
-      <canvas class="polar__canvas" ref=${canvas} tabindex="0" role="img" data-test="polar"
-        aria-label="Distances around the sensor, radius ${facts.radius} metres" onPointerMove=${pointAt} onPointerLeave=${away} />
+      <${Tools} ...${{ tones, tone, high: facts.high, colourBy, step, fit }} />
+      <canvas
+        class="polar__canvas"
+        ref=${canvas}
+        tabindex="0"
+        role="img"
+        aria-label="Distances around the sensor, radius ${facts.radius} metres"
+        ...${pointing} />
       <p class="footnote polar__facts">
         <span>${pointText(point, tone)}</span>
         <span>Radius <b>${facts.radius} m</b> · <b>${facts.points}</b> echoes a turn · 0° is up</span>

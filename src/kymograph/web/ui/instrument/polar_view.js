@@ -50,7 +50,10 @@ export class PolarView {
   retint() {
     this.ramp = ramp();
     this.ink = {
-      back: colour("--scope"), line: colour("--scope-line"), text: colour("--scope-text"), bright: colour("--ink"),
+      back: colour("--scope"),
+      line: colour("--scope-line"),
+      text: colour("--scope-text"),
+      bright: colour("--ink"),
     };
   }
 
@@ -62,6 +65,12 @@ export class PolarView {
 
   get radiusM() {
     return this.range || this.autoRange;
+  }
+
+  /** Fit the colours to what is shown, or where the channel does not say how far it reaches, to a turn. */
+  #fitTone({ tone }) {
+    if (this.tone.name === "distance") this.tone.high = this.radiusM;
+    else if (this.tone.open) this.tone.high = tone.reduce((a, b) => Math.max(a, b), 1);
   }
 
   /** Points of the last whole turn. */
@@ -84,12 +93,14 @@ export class PolarView {
 
   #turnFor(angle, scan) {
     const turn = this.turns[0];
-    const over = scan === undefined ? angle < (turn.lastAngle ?? 0) - 180 : turn.scan !== null && scan !== turn.scan;
+    const over =
+      scan === undefined ? angle < (turn.lastAngle ?? 0) - 180 : turn.scan !== null && scan !== turn.scan;
     turn.lastAngle = angle;
     if (turn.scan === null) turn.scan = scan ?? null;
     if (!over && turn.distance.length < POINTS_MAX) return;
     this.turned += 1;
     this.#chooseRange(turn);
+    this.#fitTone(turn);
     this.turns.unshift({ ...emptyTurn(scan ?? null), lastAngle: angle });
     this.turns.length = Math.min(this.turns.length, TURNS_KEPT + 1);
   }
@@ -134,7 +145,10 @@ export class PolarView {
     const ratio = devicePixelRatio || 1;
     const { clientWidth: width, clientHeight: height } = this.canvas;
     if (!width || !height) return;
-    if (this.canvas.width !== Math.round(width * ratio) || this.canvas.height !== Math.round(height * ratio)) {
+    if (
+      this.canvas.width !== Math.round(width * ratio) ||
+      this.canvas.height !== Math.round(height * ratio)
+    ) {
       this.canvas.width = Math.round(width * ratio);
       this.canvas.height = Math.round(height * ratio);
     }
@@ -162,7 +176,13 @@ export class PolarView {
       ctx.moveTo(this.cx, this.cy);
       ctx.lineTo(this.cx + Math.sin(a) * radius, this.cy - Math.cos(a) * radius);
       ctx.stroke();
-      if (!this.mini) this.#label(ctx, `${degrees}°`, this.cx + Math.sin(a) * (radius + 14), this.cy - Math.cos(a) * (radius + 14));
+      if (!this.mini)
+        this.#label(
+          ctx,
+          `${degrees}°`,
+          this.cx + Math.sin(a) * (radius + 14),
+          this.cy - Math.cos(a) * (radius + 14),
+        );
     }
     for (let r = step; r * this.scale <= reach; r += step) {
       const edge = r * this.scale > radius + 1;
@@ -202,7 +222,8 @@ export class PolarView {
       ctx.globalAlpha = FADE[age];
       for (let i = 0; i < distance.length; i += 1) {
         const [x, y] = this.#place(distance[i], angle[i]);
-        ctx.fillStyle = this.ramp[Math.max(0, Math.min(COLOURS - 1, Math.round((tone[i] - low) * perTone)))];
+        ctx.fillStyle =
+          this.ramp[Math.max(0, Math.min(COLOURS - 1, Math.round((tone[i] - low) * perTone)))];
         ctx.fillRect(x - size / 2, y - size / 2, size, size);
       }
     }

@@ -33,5 +33,6 @@ export function samples(stream, columns, tone) {
 export function colourSource(stream, name) {
   const channel = stream.channels.find((one) => one.name === name);
   if (name === "distance") return { name, low: 0, high: FAR_M, unit: "m" };
-  return { name, low: channel.low ?? 0, high: channel.high ?? 255, unit: unitSign(channel.unit) };
+  const open = channel.high === null; // then the view looks for the brightest
+  return { name, low: channel.low ?? 0, high: channel.high ?? 1, open, unit: unitSign(channel.unit) };
 }

@@ -58,21 +58,36 @@ function bounds(schema) {
 function Input({ id, kind, schema, text, onText }) {
   const typed = (event) => onText(event.target.value);
   if (kind === "boolean") {
-    return html`<input id=${id} type="checkbox" role="switch" checked=${text === "true"} onChange=${(e) => onText(String(e.target.checked))} />`;
+    return html`<input
+      id=${id}
+      type="checkbox"
+      role="switch"
+      checked=${text === "true"}
+      onChange=${(e) => onText(String(e.target.checked))} />`;
   }
   if (kind === "choice") {
     const values = schema.enum ?? [schema.const];
     return html`
       <select id=${id} value=${text} onChange=${typed}>
         ${schema.optional && html`<option value="" selected=${text === ""}>not set</option>`}
-        ${values.map((one) => html`<option key=${one} value=${String(one)} selected=${String(one) === text}>${String(one)}</option>`)}
+        ${values
+          .map(String)
+          .map((one) => html`<option key=${one} value=${one} selected=${one === text}>${one}</option>`)}
       </select>
     `;
   }
   const numeric = kind === "integer" || kind === "number";
   return html`
-    <input id=${id} type=${numeric ? "number" : "text"} step=${kind === "integer" ? 1 : "any"} value=${text} onInput=${typed}
-      placeholder=${schema.optional ? "not set" : ""} min=${schema.minimum} max=${schema.maximum} autocomplete="off" />
+    <input
+      id=${id}
+      type=${numeric ? "number" : "text"}
+      step=${kind === "integer" ? 1 : "any"}
+      value=${text}
+      onInput=${typed}
+      placeholder=${schema.optional ? "not set" : ""}
+      min=${schema.minimum}
+      max=${schema.maximum}
+      autocomplete="off" />
   `;
 }
 
@@ -81,7 +96,7 @@ function Field({ id, name, schema, text, onText }) {
   const note = [schema.description, bounds(schema)].filter(Boolean).join(" · ");
   return html`
     <div class="field ${kind === "boolean" ? "field--switch" : ""}">
-      <label for=${id}>${schema.title && !/^[A-Z][\w ]*$/.test(schema.title) ? schema.title : name.replaceAll("_", " ")}</label>
+      <label for=${id}>${name.replaceAll("_", " ")}</label>
       <${Input} ...${{ id, kind, schema, text, onText }} />
       ${note && html`<small>${note}</small>`}
     </div>
@@ -107,8 +122,12 @@ export function SchemaForm({ id, schema, values = {}, verb, changesOnly = false,
     event.preventDefault();
     setWrong("");
     try {
-      const used = changesOnly ? changed : fields.filter(({ text, kind }) => text !== "" || kind === "string");
-      const answer = Object.fromEntries(used.map((field) => [field.name, fromText(field.kind, field.text, field)]));
+      const used = changesOnly
+        ? changed
+        : fields.filter(({ text, kind }) => text !== "" || kind === "string");
+      const answer = Object.fromEntries(
+        used.map((field) => [field.name, fromText(field.kind, field.text, field)]),
+      );
       setBusy(true);
       if ((await onSubmit(answer)) !== undefined) setEdited({});
     } catch (error) {
@@ -120,14 +139,23 @@ export function SchemaForm({ id, schema, values = {}, verb, changesOnly = false,
     <form class="form" onSubmit=${submit} novalidate>
       ${fields.map(
         ({ name, schema: own, text }) => html`
-          <${Field} key=${name} id=${`${id}-${name}`} name=${name} schema=${own} text=${text}
+          <${Field}
+            key=${name}
+            id=${`${id}-${name}`}
+            name=${name}
+            schema=${own}
+            text=${text}
             onText=${(next) => setEdited({ ...edited, [name]: next })} />
         `,
       )}
       ${wrong && html`<p class="wrong" role="alert">${wrong}</p>`}
       <div class="row">
-        <button class="button button--main" disabled=${busy || (changesOnly && !changed.length)}>${busy ? "…" : verb}</button>
-        ${changesOnly && changed.length > 0 && html`<button type="button" class="button" onClick=${() => setEdited({})}>Undo</button>`}
+        <button class="button button--main" disabled=${busy || (changesOnly && !changed.length)}>
+          ${busy ? "…" : verb}
+        </button>
+        ${changesOnly &&
+        changed.length > 0 &&
+        html`<button type="button" class="button" onClick=${() => setEdited({})}>Undo</button>`}
       </div>
     </form>
   `;

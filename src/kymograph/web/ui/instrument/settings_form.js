@@ -17,10 +17,17 @@ export function Settings({ detail, onChanged }) {
   return html`
     <section class="panel" aria-label="Settings">
       <h2>Settings</h2>
-      ${empty
-        ? html`<p class="quiet">This instrument has nothing to set.</p>`
-        : html`<${SchemaForm} id="settings" schema=${detail.options_schema} values=${detail.options} verb="Use these settings"
-            changesOnly onSubmit=${save} />`}
+      ${
+        empty
+          ? html`<p class="quiet">This instrument has nothing to set.</p>`
+          : html`<${SchemaForm}
+              id="settings"
+              schema=${detail.options_schema}
+              values=${detail.options}
+              verb="Use these settings"
+              changesOnly
+              onSubmit=${save} />`
+      }
     </section>
   `;
 }
@@ -35,9 +42,17 @@ function Command({ instrument, command }) {
   };
   return html`
     <details class="command">
-      <summary><b>${command.name.replaceAll("_", " ")}</b>${command.description && html`<small>${command.description}</small>`}</summary>
-      <${SchemaForm} id=${`command-${command.name}`} schema=${command.arguments} verb="Run" onSubmit=${run} />
-      ${result !== null && html`<pre class="answer" aria-live="polite">${JSON.stringify(result.result ?? result, null, 2)}</pre>`}
+      <summary>
+        <b>${command.name.replaceAll("_", " ")}</b
+        >${command.description && html`<small>${command.description}</small>`}
+      </summary>
+      <${SchemaForm}
+        id=${`command-${command.name}`}
+        schema=${command.arguments}
+        verb="Run"
+        onSubmit=${run} />
+      ${result !== null &&
+      html`<pre class="answer" aria-live="polite">${JSON.stringify(result.result ?? result, null, 2)}</pre>`}
     </details>
   `;
 }
@@ -47,8 +62,11 @@ export function Commands({ detail }) {
   return html`
     <section class="panel" aria-label="Commands">
       <h2>Commands</h2>
-      ${detail.state === "closed" && html`<p class="quiet">The instrument is closed; a command would be refused.</p>`}
-      ${detail.commands.map((command) => html`<${Command} key=${command.name} instrument=${detail.name} command=${command} />`)}
+      ${detail.state === "closed" &&
+      html`<p class="quiet">The instrument is closed; a command would be refused.</p>`}
+      ${detail.commands.map(
+        (command) => html`<${Command} key=${command.name} instrument=${detail.name} command=${command} />`,
+      )}
     </section>
   `;
 }

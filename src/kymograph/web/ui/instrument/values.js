@@ -1,22 +1,32 @@
 // The newest value of every channel, four times a second.
 import { html, useEffect, useState } from "../html.js";
-import { number, timeOfDay, unitSign } from "../format.js";
+import { count, number, timeOfDay, unitSign } from "../format.js";
 import { live } from "../station/state.js";
 
 const LATEST_HZ = 4;
+
+/** Write a value as its channel has it: whole numbers stay whole. */
+function text(channel, value) {
+  return /^u?int/.test(channel?.dtype ?? "") ? count(value) : number(value);
+}
 
 /** The newest row of a stream as `{ t, values }`, or null before the first. */
 export function useLatest(stream) {
   const [latest, setLatest] = useState(null);
   useEffect(() => {
     if (!stream) return undefined;
-    return live.subscribe({ streams: [stream.name], mode: "latest", max_rate_hz: LATEST_HZ }, {
-      data({ t, columns }) {
-        const at = t.length - 1;
-        const values = Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, column[at]]));
-        setLatest({ t: t[at], values });
+    return live.subscribe(
+      { streams: [stream.name], mode: "latest", max_rate_hz: LATEST_HZ },
+      {
+        data({ t, columns }) {
+          const at = t.length - 1;
+          const values = Object.fromEntries(
+            Object.entries(columns).map(([name, column]) => [name, column[at]]),
+          );
+          setLatest({ t: t[at], values });
+        },
       },
-    });
+    );
   }, [stream?.name]);
   return latest;
 }
@@ -29,11 +39,13 @@ export function Values({ stream }) {
       <table class="values">
         <tbody>
           ${stream.channels.map(
-            ({ name, unit, description }) => html`
-              <tr key=${name}>
-                <th scope="row">${name}${description && html`<small>${description}</small>`}</th>
-                <td>${number(latest?.values[name])}</td>
-                <td class="unit">${unitSign(unit)}</td>
+            (channel) => html`
+              <tr key=${channel.name}>
+                <th scope="row">
+                  ${channel.name}${channel.description && html`<small>${channel.description}</small>`}
+                </th>
+                <td>${text(channel, latest?.values[channel.name])}</td>
+                <td class="unit">${unitSign(channel.unit)}</td>
               </tr>
             `,
           )}
@@ -47,11 +59,13 @@ export function Values({ stream }) {
 export function BigValues({ stream, names }) {
   const latest = useLatest(stream);
   return names.map((name) => {
-    const unit = stream.channels.find((channel) => channel.name === name)?.unit;
+    const channel = stream.channels.find((one) => one.name === name);
     return html`
       <div class="big" key=${name}>
         <span class="big__name">${name}</span>
-        <span class="big__value"><b>${number(latest?.values[name])}</b> ${unitSign(unit)}</span>
+        <span class="big__value"
+          ><b>${text(channel, latest?.values[name])}</b> ${unitSign(channel?.unit)}</span
+        >
       </div>
     `;
   });

@@ -49,7 +49,9 @@ export function Page({ name }) {
   const others = own.filter((stream) => stream !== scan);
   return html`
     <div class="title">
-      <a class="button button--bare" href=${link()} aria-label="Back to the overview"><${Icon} name="back" /></a>
+      <a class="button button--bare" href=${link()} aria-label="Back to the overview"
+        ><${Icon} name="back"
+      /></a>
       <h1>${name}</h1>
       <${StateBadge} state=${instrument.state} />
       <div class="title__end"><${Actions} instrument=${instrument} /></div>
@@ -64,7 +66,8 @@ export function Page({ name }) {
       <div class="split__side">
         ${own.map((stream) => html`<${Values} key=${stream.name} stream=${stream} />`)}
         <${Health} instrument=${instrument} />
-        ${detail && html`<${Settings} detail=${detail} onChanged=${reload} /><${Commands} detail=${detail} />`}
+        ${detail &&
+        html`<${Settings} detail=${detail} onChanged=${reload} /><${Commands} detail=${detail} />`}
       </div>
     </div>
     <${MarkField} />

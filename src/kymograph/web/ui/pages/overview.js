@@ -15,11 +15,16 @@ function Instruments() {
     return html`
       <div class="empty">
         <h2>This station has no instruments</h2>
-        <p>Add a table such as <code>[instruments.lidar]</code> to the station file and start the station again.</p>
+        <p>
+          Add a table such as <code>[instruments.lidar]</code> to the station file and start the station
+          again.
+        </p>
       </div>
     `;
   }
-  return html`<div class="cards">${list.map((one) => html`<${InstrumentCard} key=${one.name} instrument=${one} />`)}</div>`;
+  return html`<div class="cards">
+    ${list.map((one) => html`<${InstrumentCard} key=${one.name} instrument=${one} />`)}
+  </div>`;
 }
 
 export function Page() {
@@ -32,7 +37,10 @@ export function Page() {
     <${Instruments} />
     <section class="panel" aria-label="What happened">
       <h2>What happened</h2>
-      <${EventList} events=${events.value.slice(0, EVENTS_SHOWN)} withDay empty="Nothing worth telling so far." />
+      <${EventList}
+        events=${events.value.slice(0, EVENTS_SHOWN)}
+        withDay
+        empty="Nothing worth telling so far." />
     </section>
     <${MarkField} />
   `;

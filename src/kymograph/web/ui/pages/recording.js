@@ -6,18 +6,18 @@ import { Choice } from "../plot/choice.js";
 import { Downloads } from "../recording/downloads.js";
 import { Ending } from "../recording/endings.js";
 import { EventList } from "../recording/event_list.js";
-import { missingRows, notesOf } from "../recording/gaps.js";
+import { eventTime, missingRows, notesOf } from "../recording/gaps.js";
 import { Metadata } from "../recording/metadata.js";
 import { MarkField } from "../recording/marks.js";
 import { Preview } from "../recording/preview.js";
-import { FORMAT_WORDS } from "../recording/record_panel.js";
 import { isScan } from "../instrument/scan.js";
 import { Turns } from "../recording/turns.js";
-import { Segments, Verify } from "../recording/segments.js";
+import { Segments } from "../recording/segments.js";
+import { Verify } from "../recording/verify.js";
 import { Icon } from "../shell/icons.js";
 import { link } from "../shell/router.js";
 import { api } from "../station/api.js";
-import { attempt, recorders, stationNow, tick } from "../station/state.js";
+import { attempt, formatLabel, recorders, stationNow, tick } from "../station/state.js";
 
 const MARK_VIEW_S = 10;
 const REFRESH_MS = 5000;
@@ -28,8 +28,16 @@ function useRecording(id) {
   const load = async () => {
     const recording = await attempt(api.recording(id));
     if (!recording) return setState((before) => ({ ...before, missing: !before.recording }));
-    const [segments, events] = await Promise.all([attempt(api.segments(id)), attempt(api.recordingEvents(id))]);
-    return setState({ recording, segments: segments?.items ?? [], events: events?.items ?? [], missing: false });
+    const [segments, events] = await Promise.all([
+      attempt(api.segments(id)),
+      attempt(api.recordingEvents(id)),
+    ]);
+    return setState({
+      recording,
+      segments: segments?.items ?? [],
+      events: events?.items ?? [],
+      missing: false,
+    });
   };
   const running = recorders.value.some((one) => one.recording_id === id);
   useEffect(() => {
@@ -47,7 +55,9 @@ function Head({ recording }) {
   const end = recording.ended_ns ? recording.ended_ns / 1e9 : tick.value && stationNow();
   return html`
     <div class="title">
-      <a class="button button--bare" href=${link("recordings")} aria-label="Back to the recordings"><${Icon} name="back" /></a>
+      <a class="button button--bare" href=${link("recordings")} aria-label="Back to the recordings"
+        ><${Icon} name="back"
+      /></a>
       <h1>${recording.name}</h1>
       <${Ending} ended=${recording.ended} />
     </div>
@@ -56,7 +66,7 @@ function Head({ recording }) {
       <${Fact} label="Lasted">${duration(end - recording.started_ns / 1e9)}<//>
       <${Fact} label="Rows">${count(now.rows)}<//>
       <${Fact} label="Size">${bytes(now.size_bytes)}<//>
-      <${Fact} label="Kept as">${FORMAT_WORDS[recording.format] ?? recording.format}<//>
+      <${Fact} label="Kept as">${formatLabel(recording.format)}<//>
     </dl>
   `;
 }
@@ -65,9 +75,16 @@ function Missing({ gaps }) {
   if (!gaps.length) return null;
   return html`
     <ul class="missing">
-      ${gaps.map(({ stream, from, to, rows }) => html`
-        <li key=${stream + from}><${Icon} name="alert" /><span><b>${stream}</b>: ${count(rows)} rows are not there, from ${count(from)} to ${count(to - 1)}</span></li>
-      `)}
+      ${gaps.map(
+        ({ stream, from, to, rows }) => html`
+          <li key=${stream + from}>
+            <${Icon} name="alert" /><span
+              ><b>${stream}</b>: ${count(rows)} rows are not there, from ${count(from)} to
+              ${count(to - 1)}</span
+            >
+          </li>
+        `,
+      )}
     </ul>
   `;
 }
@@ -84,13 +101,91 @@ function Origin({ origin }) {
 }
 
 function Take({ recording, stream, range }) {
+  const several = recording.streams.length > 1;
   return html`
     <section class="panel" aria-label="Downloads" data-test="downloads">
       <h2>Take the data</h2>
-      <h3>All of it</h3>
-      <${Downloads} recording=${recording} stream=${stream} range=${null} />
-      ${range && html`<h3>The ${duration(range[1] - range[0])} that are shown</h3><${Downloads} recording=${recording} stream=${stream} range=${range} />`}
-      ${recording.streams.length > 1 && html`<p class="footnote">Of the stream ${stream}; choose another above the preview.</p>`}
+      <h3>All of it${several && ", the streams in one zip"}</h3>
+      <${Downloads} recording=${recording} range=${null} />
+      ${
+        several &&
+        html`<h3>Only ${stream}</h3>
+          <${Downloads} recording=${recording} stream=${stream} range=${null} />`
+      }
+      ${
+        range &&
+        html`<h3>
+            ${several ? `Of ${stream}, the` : "The"} ${duration(range[1] - range[0])} that are shown
+          </h3>
+          <${Downloads} recording=${recording} stream=${stream} range=${range} />`
+      }
+    </section>
+  `;
+}
+
+function Side({ recording, events, onPick, onChanged }) {
+  return html`
+    <div class="split__side">
+      <section class="panel" aria-label="Notes">
+        <h2>Notes</h2>
+        <${Metadata} recording=${recording} onChanged=${onChanged} />
+      </section>
+      <section class="panel" aria-label="Events">
+        <h2>Marks, gaps and events</h2>
+        <${EventList}
+          events=${events}
+          onPick=${onPick}
+          empty="None. While it records, the key M sets a mark." />
+      </section>
+      <section class="panel" aria-label="Origin"><${Origin} origin=${recording.origin} /></section>
+    </div>
+  `;
+}
+
+function Files({ recording, segments }) {
+  return html`
+    <section class="panel" aria-label="Files">
+      <h2>Sealed files <small>${count(segments.length)}</small></h2>
+      <${Verify} id=${recording.id} />
+      <${Missing} gaps=${missingRows(segments)} />
+      <${Segments} id=${recording.id} segments=${segments} running=${recording.running} />
+    </section>
+  `;
+}
+
+/** One stream of it: preview, the scan at a moment, downloads. `range` and `at` are shared by all of them. */
+function Look({ recording, segments, events, stream, onChanged }) {
+  const [range, setRange] = useState(null);
+  const [at, setAt] = useState(null);
+  const scan = isScan(stream);
+  const notes = useMemo(() => notesOf(events, stream.name, scan ? at : null), [events, stream, scan, at]);
+  const pick = (event) => {
+    const moment = eventTime(event) / 1e9;
+    setRange([moment - MARK_VIEW_S / 2, moment + MARK_VIEW_S / 2]);
+    setAt(moment);
+  };
+  return html`
+    <${Preview}
+      key=${stream.name}
+      ...${{ recording, stream, range, setRange, notes }}
+      version=${recording.running ? recording.rows : 0}
+      onPick=${scan ? setAt : undefined} />
+    <div class="split">
+      <div class="split__main">
+        ${scan && html`<${Turns} ...${{ recording, stream, at, setAt }} />`}
+        <${Take} recording=${recording} stream=${stream.name} range=${range} />
+        <${Files} recording=${recording} segments=${segments} />
+      </div>
+      <${Side} ...${{ recording, events, onChanged }} onPick=${pick} />
+    </div>
+  `;
+}
+
+function Nothing() {
+  return html`
+    <section class="empty">
+      <h1>There is no such recording</h1>
+      <a href=${link("recordings")}>See all recordings</a>
     </section>
   `;
 }
@@ -98,48 +193,19 @@ function Take({ recording, stream, range }) {
 export function Page({ id }) {
   const { recording, segments, events, missing, setRecording } = useRecording(id);
   const [chosen, setChosen] = useState("");
-  const [range, setRange] = useState(null);
-  const [at, setAt] = useState(null);
-  const streams = recording?.streams ?? [];
-  const stream = streams.find((one) => one.name === chosen) ?? streams[0];
-  const scan = stream && isScan(stream);
-  const notes = useMemo(() => notesOf(events, stream?.name, scan ? at : null), [events, stream?.name, scan, at]);
   useEffect(() => {
     document.title = `${recording?.name ?? "Recording"} · Kymograph`;
   }, [recording?.name]);
-  if (missing) return html`<section class="empty"><h1>There is no such recording</h1><a href=${link("recordings")}>See all recordings</a></section>`;
+  if (missing) return html`<${Nothing} />`;
   if (!recording) return html`<p class="quiet">Reading the recording…</p>`;
-  const pick = ({ time_ns: ns, body }) => {
-    const moment = (body.time_ns ?? ns) / 1e9;
-    setRange([moment - MARK_VIEW_S / 2, moment + MARK_VIEW_S / 2]);
-    setAt(moment);
-  };
+  const { streams } = recording;
+  const stream = streams.find(({ name }) => name === chosen) ?? streams[0];
+  const options = streams.map(({ name }) => [name, name]);
   return html`
     <${Head} recording=${recording} />
     ${streams.length > 1 &&
-    html`<${Choice} label="Stream" options=${streams.map(({ name }) => [name, name])} value=${stream.name} onChange=${setChosen} />`}
-    <${Preview} key=${stream.name} recording=${recording} stream=${stream} range=${range} setRange=${setRange} notes=${notes}
-      version=${recording.running ? recording.rows : 0} onPick=${scan ? setAt : undefined} />
-    <div class="split">
-      <div class="split__main">
-        ${scan && html`<${Turns} recording=${recording} stream=${stream} at=${at} setAt=${setAt} />`}
-        <${Take} recording=${recording} stream=${stream.name} range=${range} />
-        <section class="panel" aria-label="Files">
-          <h2>Sealed files <small>${count(segments.length)}</small></h2>
-          <${Verify} id=${id} />
-          <${Missing} gaps=${missingRows(segments)} />
-          <${Segments} id=${id} segments=${segments} running=${recording.running} />
-        </section>
-      </div>
-      <div class="split__side">
-        <section class="panel" aria-label="Notes"><h2>Notes</h2><${Metadata} recording=${recording} onChanged=${setRecording} /></section>
-        <section class="panel" aria-label="Events">
-          <h2>Marks, gaps and events</h2>
-          <${EventList} events=${events} onPick=${pick} empty="None. While it records, the key M sets a mark." />
-        </section>
-        <section class="panel" aria-label="Origin"><${Origin} origin=${recording.origin} /></section>
-      </div>
-    </div>
+    html`<${Choice} label="Stream" options=${options} value=${stream.name} onChange=${setChosen} />`}
+    <${Look} ...${{ recording, segments, events, stream }} onChanged=${setRecording} />
     <${MarkField} />
   `;
 }

@@ -12,14 +12,23 @@ import { api } from "../station/api.js";
 import { attempt, recorders, stationNow } from "../station/state.js";
 
 const PAGE_SIZE = 100;
-const SHOWN = [["all", "All"], ["complete", "Complete"], ["cut", "Cut short"]];
+const SHOWN = [
+  ["all", "All"],
+  ["complete", "Complete"],
+  ["cut", "Cut short"],
+];
 
 function seconds({ started_ns: started, ended_ns: ended }) {
   return (ended ? ended / 1e9 : stationNow()) - started / 1e9;
 }
 
 function fits(recording, text, which) {
-  const words = [recording.name, recording.format, recording.ended, ...Object.values(recording.metadata ?? {})];
+  const words = [
+    recording.name,
+    recording.format,
+    recording.ended,
+    ...Object.values(recording.metadata ?? {}),
+  ];
   const found = words.join(" ").toLowerCase().includes(text.toLowerCase());
   if (which === "complete") return found && recording.ended === "stop";
   if (which === "cut") return found && !["stop", "recording"].includes(recording.ended);
@@ -47,11 +56,19 @@ function Row({ recording: listed, onDelete }) {
       <td data-label="Ended"><${Ending} ended=${recording.ended} /></td>
       <td class="table__tools">
         <details class="menu">
-          <summary class="button button--bare" aria-label="Download ${recording.name}" title="Download"><${Icon} name="download" /></summary>
-          <div class="menu__box"><${Downloads} recording=${recording} stream=${recording.streams[0]?.name} range=${null} /></div>
+          <summary class="button button--bare" aria-label="Download ${recording.name}" title="Download">
+            <${Icon} name="download" />
+          </summary>
+          <div class="menu__box"><${Downloads} recording=${recording} range=${null} /></div>
         </details>
-        <button class="button button--bare" disabled=${recording.running} aria-label="Delete ${recording.name}"
-          title=${recording.running ? "It is still running" : "Delete"} onClick=${onDelete}><${Icon} name="trash" /></button>
+        <button
+          class="button button--bare"
+          disabled=${recording.running}
+          aria-label="Delete ${recording.name}"
+          title=${recording.running ? "It is still running" : "Delete"}
+          onClick=${onDelete}>
+          <${Icon} name="trash" />
+        </button>
       </td>
     </tr>
   `;
@@ -62,7 +79,10 @@ function Empty({ any }) {
   return html`
     <section class="empty">
       <h2>Nothing has been recorded yet</h2>
-      <p>Go to the <a href=${link()}>overview</a>, give a name and press Record. What you record appears here.</p>
+      <p>
+        Go to the <a href=${link()}>overview</a>, give a name and press Record. What you record appears
+        here.
+      </p>
     </section>
   `;
 }
@@ -87,16 +107,31 @@ function useRecordings() {
 function Table({ list, onDelete }) {
   return html`
     <table class="table table--stack">
-      <caption class="unseen">Recordings, newest first</caption>
+      <caption class="unseen">
+        Recordings, newest first
+      </caption>
       <thead>
         <tr>
-          <th>Name</th><th>Started</th><th class="num">Lasted</th><th class="num">Rows</th><th class="num">Size</th><th>Ended</th>
+          <th>Name</th>
+          <th>Started</th>
+          <th class="num">Lasted</th>
+          <th class="num">Rows</th>
+          <th class="num">Size</th>
+          <th>Ended</th>
           <th><span class="unseen">Download and delete</span></th>
         </tr>
       </thead>
-      <tbody>${list.map((one) => html`<${Row} key=${one.id} recording=${one} onDelete=${() => onDelete(one)} />`)}</tbody>
+      <tbody>
+        ${list.map((one) => html`<${Row} key=${one.id} recording=${one} onDelete=${() => onDelete(one)} />`)}
+      </tbody>
     </table>
   `;
+}
+
+function Content({ list, shown, onDelete }) {
+  if (list === null) return html`<p class="quiet">Reading the list…</p>`;
+  if (!shown.length) return html`<${Empty} any=${list.length} />`;
+  return html`<${Table} list=${shown} onDelete=${onDelete} />`;
 }
 
 export function Page() {
@@ -121,17 +156,32 @@ export function Page() {
       <h1>Recordings</h1>
       ${list && html`<p class="title__note">${count(shown.length)} shown · ${bytes(total)}</p>`}
       <div class="title__end filter">
-        <input type="search" aria-label="Filter by name, note or format" placeholder="Filter" value=${text} onInput=${(e) => setText(e.target.value)} />
+        <input
+          type="search"
+          aria-label="Filter by name, note or format"
+          placeholder="Filter"
+          value=${text}
+          onInput=${(e) => setText(e.target.value)} />
         <${Choice} label="How they ended" options=${SHOWN} value=${which} onChange=${setWhich} />
       </div>
     </div>
     <section class="panel panel--flush">
-      ${list === null ? html`<p class="quiet">Reading the list…</p>` : shown.length ? html`<${Table} list=${shown} onDelete=${setDoomed} />` : html`<${Empty} any=${list.length} />`}
-      ${more && html`<div class="row row--middle"><button class="button" onClick=${more}>Show older ones</button></div>`}
+      <${Content} list=${list} shown=${shown} onDelete=${setDoomed} />
+      ${more &&
+      html`<div class="row row--middle">
+        <button class="button" onClick=${more}>Show older ones</button>
+      </div>`}
     </section>
-    ${doomed &&
-    html`<${Confirm} title="Delete ${doomed.name}?" verb="Delete for good" onYes=${remove} onNo=${() => setDoomed(null)}>
-      ${count(doomed.rows)} rows, ${bytes(doomed.size_bytes)}, recorded ${moment(doomed.started_ns)}. Its files are removed from the disk.
-    <//>`}
+    ${
+      doomed &&
+      html`<${Confirm}
+        title="Delete ${doomed.name}?"
+        verb="Delete for good"
+        onYes=${remove}
+        onNo=${() => setDoomed(null)}>
+        ${count(doomed.rows)} rows, ${bytes(doomed.size_bytes)}, recorded ${moment(doomed.started_ns)}. Its
+        files are removed from the disk.
+      <//>`
+    }
   `;
 }

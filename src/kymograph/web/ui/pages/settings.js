@@ -40,8 +40,16 @@ function KeyForm() {
       <form class="form" onSubmit=${submit}>
         <div class="field">
           <label for="key">Key</label>
-          <input id="key" type="password" value=${text} onInput=${(e) => setText(e.target.value)} autocomplete="off" spellcheck="false" />
-          <small>Made on the station with <code>kymograph key add</code>. The page keeps no copy of it.</small>
+          <input
+            id="key"
+            type="password"
+            value=${text}
+            onInput=${(e) => setText(e.target.value)}
+            autocomplete="off"
+            spellcheck="false" />
+          <small
+            >Made on the station with <code>kymograph key add</code>. The page keeps no copy of it.</small
+          >
         </div>
         <div class="row">
           <button class="button button--main" disabled=${!text.trim()}>Use this key</button>
@@ -59,11 +67,26 @@ function About() {
     <section class="panel" aria-label="About">
       <h2>This station</h2>
       <dl class="list">
-        <div><dt>name</dt><dd>${is.name}</dd></div>
-        <div><dt>id</dt><dd class="code">${is.id}</dd></div>
-        <div><dt>Kymograph</dt><dd>${is.version}</dd></div>
-        <div><dt>running since</dt><dd>${moment(is.started_ns)}</dd></div>
-        <div><dt>interface</dt><dd><a href="docs">API reference</a></dd></div>
+        <div>
+          <dt>name</dt>
+          <dd>${is.name}</dd>
+        </div>
+        <div>
+          <dt>id</dt>
+          <dd class="code">${is.id}</dd>
+        </div>
+        <div>
+          <dt>Kymograph</dt>
+          <dd>${is.version}</dd>
+        </div>
+        <div>
+          <dt>running since</dt>
+          <dd>${moment(is.started_ns)}</dd>
+        </div>
+        <div>
+          <dt>interface</dt>
+          <dd><a href="docs">API reference</a></dd>
+        </div>
       </dl>
     </section>
   `;
@@ -79,9 +102,22 @@ export function Page() {
       <${KeyForm} />
       <section class="panel" aria-label="Appearance">
         <h2>Appearance</h2>
-        <${Choice} label="Theme" options=${[["auto", "as the system"], ["dark", "dark"], ["light", "light"]]} value=${theme.value} onChange=${setTheme} />
+        <${Choice}
+          label="Theme"
+          options=${[
+            ["auto", "as the system"],
+            ["dark", "dark"],
+            ["light", "light"],
+          ]}
+          value=${theme.value}
+          onChange=${setTheme} />
         <h3>Keys</h3>
-        <dl class="list"><div><dt><kbd>M</kbd></dt><dd>mark this moment in what is being recorded</dd></div></dl>
+        <dl class="list">
+          <div>
+            <dt><kbd>M</kbd></dt>
+            <dd>mark this moment in what is being recorded</dd>
+          </div>
+        </dl>
       </section>
       <${About} />
     </div>

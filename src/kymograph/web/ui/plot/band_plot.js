@@ -22,8 +22,8 @@ function blank(_plot, splits) {
 
 /**
  * Wraps uPlot. `channels` are `{ name, color }`; `onZoom(min, max)` and `onReset()` make it zoomable by
- * dragging and double-click; `onPick(time)` is a click; `onCursor(index)` follows the pointer (null when it leaves); plots with the
- * same `sync` share it.
+ * dragging and double-click; `onPick(time)` is a click; `onCursor(index)` follows the pointer (null when it
+ * leaves); plots with the same `sync` share it.
  */
 export class BandPlot {
   constructor(host, { channels, height, timeAxis = true, sync, onZoom, onReset, onCursor, onPick }) {
@@ -34,7 +34,11 @@ export class BandPlot {
     this.marks = [];
     this.yShown = null;
     this.ink = {
-      grid: colour("--grid"), text: colour("--muted"), bad: colour("--record"), mark: colour("--mark"), place: colour("--action"),
+      grid: colour("--grid"),
+      text: colour("--muted"),
+      bad: colour("--record"),
+      mark: colour("--mark"),
+      place: colour("--action"),
     };
     this.plot = new uPlot(this.#options(height, timeAxis, sync), this.#empty(), host);
     if (onReset) this.plot.over.addEventListener("dblclick", onReset);
@@ -95,9 +99,14 @@ export class BandPlot {
         sync: sync ? { key: sync, scales: ["x", null] } : undefined,
       },
       scales: { x: { time: true, auto: false }, y: { range: (_, min, max) => this.#yRange(min, max) } },
-      axes: [this.#axis({ values: timeAxis ? timeLabels : blank, size: timeAxis ? 28 : 0, space: 92 }), this.#axis({
-        size: Y_AXIS_PX, space: 34, values: (_, splits) => splits.map((v) => number(v, 3).replace(/\.0+$/, "")),
-      })],
+      axes: [
+        this.#axis({ values: timeAxis ? timeLabels : blank, size: timeAxis ? 28 : 0, space: 92 }),
+        this.#axis({
+          size: Y_AXIS_PX,
+          space: 34,
+          values: (_, splits) => splits.map((v) => number(v, 3).replace(/\.0+$/, "")),
+        }),
+      ],
       series: [{}, ...this.channels.flatMap(({ color }) => [this.#line(color), this.#line(color)])],
       bands: this.channels.map(({ color }, i) => ({ series: [2 * i + 1, 2 * i + 2], fill: `${color}55` })),
       hooks: {

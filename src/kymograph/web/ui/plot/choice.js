@@ -7,7 +7,12 @@ export function Choice({ label, options, value, onChange }) {
     <div class="choice" role="radiogroup" aria-label=${label}>
       ${options.map(
         ([one, text]) => html`
-          <button key=${one} role="radio" aria-checked=${one === value} class="choice__one" onClick=${() => onChange(one)}>
+          <button
+            key=${one}
+            role="radio"
+            aria-checked=${one === value}
+            class="choice__one"
+            onClick=${() => onChange(one)}>
             ${text}
           </button>
         `,

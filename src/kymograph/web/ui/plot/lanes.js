@@ -10,12 +10,18 @@ export function coloured(channels) {
   return channels.map((channel, i) => ({ ...channel, color: colours[i % colours.length] }));
 }
 
+/** What channels on one axis have in common: their unit, or without one, that they mean the same range. */
+function axisOf({ name, unit, low, high }) {
+  if (unit) return unit;
+  return low === null || high === null ? `alone: ${name}` : `${low} to ${high}`;
+}
+
 /** Sort channels into lanes. */
 export function lanesOf(channels, together) {
   if (!together) return channels.map((channel) => [channel]);
   const byUnit = new Map();
   for (const channel of channels) {
-    const key = channel.unit || `no unit, ${channel.name}`; // numbers without a unit have nothing in common
+    const key = axisOf(channel);
     byUnit.set(key, [...(byUnit.get(key) ?? []), channel]);
   }
   return [...byUnit.values()];
@@ -23,7 +29,9 @@ export function lanesOf(channels, together) {
 
 function Value({ values, name, unit }) {
   const text = values.value[name];
-  return html`<span class="key__value"><b>${typeof text === "string" ? text : number(text)}</b> ${unitSign(unit)}</span>`;
+  return html`<span class="key__value"
+    ><b>${typeof text === "string" ? text : number(text)}</b> ${unitSign(unit)}</span
+  >`;
 }
 
 /** Write a minimum and a maximum as one value, or as a span where they differ visibly. */
@@ -48,6 +56,7 @@ export function Lane({ channels, height, values, onPlot, ...options }) {
       plot.destroy();
     };
   }, [identity, options.timeAxis, options.sync]);
+  const named = channels.map(({ name, unit }) => (unit ? `${name} in ${unitSign(unit)}` : name));
   return html`
     <div class="lane">
       <div class="lane__keys">
@@ -60,8 +69,12 @@ export function Lane({ channels, height, values, onPlot, ...options }) {
           `,
         )}
       </div>
-      <div class="lane__plot" ref=${host} style=${{ height: `${height}px` }} role="img"
-        aria-label="Plot of ${channels.map(({ name, unit }) => `${name} in ${unitSign(unit) || "no unit"}`).join(", ")}"></div>
+      <div
+        class="lane__plot"
+        ref=${host}
+        style=${{ height: `${height}px` }}
+        role="img"
+        aria-label=${`Plot of ${named.join(", ")}`}></div>
     </div>
   `;
 }

@@ -6,7 +6,8 @@ import { api } from "../station/api.js";
 import { Trace } from "./trace.js";
 
 const WINDOW_S = 30;
-const LIVE_HZ = 10;
+const LIVE_HZ = 20;
+const FRAME_MS = 100;
 
 /** Make the canvas as large as it is shown, and return what to draw with. */
 function prepared(canvas) {
@@ -65,21 +66,42 @@ export function MiniTraces({ stream, names }) {
     const trace = new Trace(names, WINDOW_S);
     const colours = traceColours();
     api
-      .streamData(stream.name, { channels: names.join(","), seconds: WINDOW_S, max_points: WINDOW_S * LIVE_HZ })
-      .then(({ time_ns: times, columns }) => trace.t.length || trace.add(times.map((ns) => ns / 1e9), columns))
+      .streamData(stream.name, {
+        channels: names.join(","),
+        seconds: WINDOW_S,
+        max_points: WINDOW_S * LIVE_HZ,
+      })
+      .then(
+        ({ time_ns: times, columns }) =>
+          trace.t.length ||
+          trace.add(
+            times.map((ns) => ns / 1e9),
+            columns,
+          ),
+      )
       .catch(() => undefined);
     const leave = live.subscribe(
       { streams: [stream.name], channels: names, mode: "minmax", max_rate_hz: LIVE_HZ, resume: true },
       { data: ({ t, columns }) => trace.add(t, columns), gap: () => trace.cut() },
     );
     const timer = setInterval(
-      () => canvases.current.forEach((canvas, i) => canvas && drawBand(canvas, trace, i, colours[i % colours.length])),
-      calm.matches ? 1000 : 1000 / LIVE_HZ,
+      () =>
+        canvases.current.forEach(
+          (canvas, i) => canvas && drawBand(canvas, trace, i, colours[i % colours.length]),
+        ),
+      calm.matches ? 1000 : FRAME_MS,
     );
     return () => {
       clearInterval(timer);
       leave();
     };
   }, [stream.name, names.join(), shade.value]);
-  return names.map((name, i) => html`<canvas key=${name} class="mini" ref=${(node) => (canvases.current[i] = node)} aria-hidden="true" />`);
+  return names.map(
+    (name, i) =>
+      html`<canvas
+        key=${name}
+        class="mini"
+        ref=${(node) => (canvases.current[i] = node)}
+        aria-hidden="true" />`,
+  );
 }

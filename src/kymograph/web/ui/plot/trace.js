@@ -66,8 +66,10 @@ export class Trace {
     bounds.forEach(([low, high], i) => {
       const lowest = finite(low?.[row]);
       const highest = finite(high?.[row]);
-      if (lowest !== null && !(this.low[i][at] <= lowest && this.low[i][at] !== null)) this.low[i][at] = lowest;
-      if (highest !== null && !(this.high[i][at] >= highest && this.high[i][at] !== null)) this.high[i][at] = highest;
+      if (lowest !== null && !(this.low[i][at] <= lowest && this.low[i][at] !== null))
+        this.low[i][at] = lowest;
+      if (highest !== null && !(this.high[i][at] >= highest && this.high[i][at] !== null))
+        this.high[i][at] = highest;
     });
   }
 

@@ -1,10 +1,19 @@
 // Events as sentences, newest first or as they came.
 import { html } from "../html.js";
 import { count, timeOfDay, moment } from "../format.js";
+import { eventTime } from "./gaps.js";
 
-const KIND_WORDS = { mark: "mark", gap: "gap", clock: "clock", state: "state", alarm: "alarm", command: "command" };
+const KIND_WORDS = {
+  mark: "mark",
+  gap: "gap",
+  clock: "clock",
+  state: "state",
+  alarm: "alarm",
+  command: "command",
+};
 
-function gapText(body) {
+/** Say a gap: which stream, how many rows, why. */
+export function gapText(body) {
   const known = body.rows ?? (body.to_seq > body.from_seq ? body.to_seq - body.from_seq : null);
   const rows = known === null ? "rows" : `${count(known)} rows`;
   return `${body.stream ?? "a stream"}: ${rows} missing${body.reason ? ` (${body.reason})` : ""}`;
@@ -21,7 +30,10 @@ export function eventText({ kind, body }) {
   if (body.message) return body.message;
   if (body.state) return [body.state, body.reason ?? body.error].filter(Boolean).join(": ");
   return Object.entries(body)
-    .map(([name, value]) => `${name.replaceAll("_", " ")} ${typeof value === "object" ? JSON.stringify(value) : value}`)
+    .map(
+      ([name, value]) =>
+        `${name.replaceAll("_", " ")} ${typeof value === "object" ? JSON.stringify(value) : value}`,
+    )
     .join(", ");
 }
 
@@ -32,11 +44,15 @@ export function EventList({ events, empty, withDay = false, onPick }) {
       ${events.map(
         (event) => html`
           <li key=${event.id} class="event event--${event.kind}">
-            <time>${withDay ? moment(event.time_ns) : timeOfDay(event.time_ns / 1e9)}</time>
+            <time>${withDay ? moment(eventTime(event)) : timeOfDay(eventTime(event) / 1e9)}</time>
             <span class="event__kind">${KIND_WORDS[event.kind] ?? event.kind}</span>
-            <span class="event__text">${onPick
-              ? html`<button class="plain" onClick=${() => onPick(event)}>${eventText(event)}</button>`
-              : eventText(event)}<small>${event.source}</small></span>
+            <span class="event__text"
+              >${
+                onPick
+                  ? html`<button class="plain" onClick=${() => onPick(event)}>${eventText(event)}</button>`
+                  : eventText(event)
+              }<small>${event.source}</small></span
+            >
           </li>
         `,
       )}

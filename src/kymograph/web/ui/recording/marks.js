@@ -12,7 +12,11 @@ const open = signal(null);
 /** Begin a mark at this moment, where something is being recorded. */
 export function beginMark() {
   if (!recorders.peek().length) {
-    toast({ kind: "bad", title: "Nothing is being recorded.", hint: "A mark belongs to a recording; start one first." });
+    toast({
+      kind: "bad",
+      title: "Nothing is being recorded.",
+      hint: "A mark belongs to a recording; start one first.",
+    });
     return;
   }
   open.value = stationNow();
@@ -28,7 +32,9 @@ async function keep(text) {
 }
 
 function isTyping({ target, ctrlKey, metaKey, altKey }) {
-  return ctrlKey || metaKey || altKey || target.closest?.("input, textarea, select, dialog, [contenteditable]");
+  return (
+    ctrlKey || metaKey || altKey || target.closest?.("input, textarea, select, dialog, [contenteditable]")
+  );
 }
 
 /** Listens for the key `m` while it is on the page. */
@@ -51,9 +57,17 @@ export function MarkField() {
     keep(field.current.value.trim());
   };
   return html`
-    <form class="markfield" onSubmit=${submit} onKeyDown=${(event) => event.key === "Escape" && (open.value = null)}>
+    <form
+      class="markfield"
+      onSubmit=${submit}
+      onKeyDown=${(event) => event.key === "Escape" && (open.value = null)}>
       <label for="mark-text"><${Icon} name="flag" />Mark at <b>${timeOfDay(moment, 1)}</b></label>
-      <input id="mark-text" ref=${field} maxlength="500" placeholder="what happened? (Enter keeps it, Esc forgets it)" autocomplete="off" />
+      <input
+        id="mark-text"
+        ref=${field}
+        maxlength="500"
+        placeholder="what happened? (Enter keeps it, Esc forgets it)"
+        autocomplete="off" />
       <button class="button button--main">Keep</button>
     </form>
   `;

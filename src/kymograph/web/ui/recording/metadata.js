@@ -14,7 +14,9 @@ function Row({ name, value, onRemove }) {
     <div class="meta">
       <dt>${name.replaceAll("_", " ")}</dt>
       <dd>${textOf(value)}</dd>
-      <button class="button button--bare" aria-label="Remove ${name}" onClick=${onRemove}><${Icon} name="close" /></button>
+      <button class="button button--bare" aria-label="Remove ${name}" onClick=${onRemove}>
+        <${Icon} name="close" />
+      </button>
     </div>
   `;
 }
@@ -32,8 +34,16 @@ function Adder({ onAdd }) {
   };
   return html`
     <form class="adder" onSubmit=${add}>
-      <input aria-label="Name of a new entry" placeholder="operator" value=${name} onInput=${(e) => setName(e.target.value)} />
-      <input aria-label="Its value" placeholder="Anna" value=${value} onInput=${(e) => setValue(e.target.value)} />
+      <input
+        aria-label="Name of a new entry"
+        placeholder="operator"
+        value=${name}
+        onInput=${(e) => setName(e.target.value)} />
+      <input
+        aria-label="Its value"
+        placeholder="Anna"
+        value=${value}
+        onInput=${(e) => setValue(e.target.value)} />
       <button class="button" disabled=${!name.trim()}>Add</button>
     </form>
   `;
@@ -54,12 +64,19 @@ export function Metadata({ recording, onChanged }) {
   return html`
     <div class="field">
       <label for="notes">Notes</label>
-      <textarea id="notes" rows="3" value=${notes} onInput=${(e) => setNotes(e.target.value)}
+      <textarea
+        id="notes"
+        rows="3"
+        value=${notes}
+        onInput=${(e) => setNotes(e.target.value)}
         placeholder="What should one know of this recording in a year?" />
     </div>
     <button class="button" disabled=${notes === (kept.notes ?? "")} onClick=${keepNotes}>Keep notes</button>
     <dl class="metas">
-      ${others.map(([name, value]) => html`<${Row} key=${name} name=${name} value=${value} onRemove=${() => change({ [name]: null })} />`)}
+      ${others.map(([name, value]) => {
+        const remove = () => change({ [name]: null });
+        return html`<${Row} key=${name} name=${name} value=${value} onRemove=${remove} />`;
+      })}
     </dl>
     <${Adder} onAdd=${(name, value) => change({ [name]: value })} />
   `;

@@ -1,14 +1,14 @@
 // A recording at any zoom: drag or wheel to go in, double-click for all of it again.
-import { html, useEffect, useMemo, useRef, useState } from "../html.js";
+import { html, useEffect, useRef } from "../html.js";
 import { count, duration, timeOfDay } from "../format.js";
-import { shade } from "../shell/theme.js";
 import { Icon } from "../shell/icons.js";
-import { ChannelChips, coloured, Lane, lanesOf, spanText, useSignal } from "../plot/lanes.js";
-import { Choice } from "../plot/choice.js";
+import { LaneChips, LaneSharing, LaneStack, useLanes } from "../plot/lane_stack.js";
+import { spanText, useSignal } from "../plot/lanes.js";
 import { isScan } from "../instrument/scan.js";
 import { useReduced } from "./reduced.js";
 
 const SHOWN_FIRST = 4;
+const HEIGHTS = [300, 190, 130];
 const SPAN_MIN_S = 1e-3;
 const WHEEL_STEP = 1.35;
 
@@ -39,11 +39,18 @@ function useWheel(box, plots, view, setRange) {
 
 function Facts({ shown, data, loading }) {
   if (!shown) return html`<span>${loading ? "Reading…" : "No rows."}</span>`;
-  const decimals = shown[1] - shown[0] < 20 ? 3 : 0;
+  const [from, to] = shown.map((t) => timeOfDay(t, shown[1] - shown[0] < 20 ? 3 : 0));
+  const how = data?.mode === "minmax" ? ", drawn by their lowest and highest" : "";
   return html`
-    <span>${timeOfDay(shown[0], decimals)} – ${timeOfDay(shown[1], decimals)} · <b>${duration(shown[1] - shown[0])}</b></span>
-    <span>${data && `${count(data.rows)} rows${data.mode === "minmax" ? ", drawn by their lowest and highest" : ""}`}</span>
+    <span>${from} – ${to} · <b>${duration(shown[1] - shown[0])}</b></span>
+    <span>${data && `${count(data.rows)} rows${how}`}</span>
   `;
+}
+
+/** The values under the pointer, by channel. */
+function readout({ data, names }, at) {
+  if (!data || at === null) return {};
+  return Object.fromEntries(names.map((name, i) => [name, spanText(data.low[i]?.[at], data.high[i]?.[at])]));
 }
 
 function move([from, to], part) {
@@ -63,11 +70,29 @@ function ZoomButtons({ shown, extent, range, setRange }) {
   const square = "button button--square";
   return html`
     <div class="row" role="group" aria-label="Zoom">
-      <button class=${square} aria-label="Earlier" disabled=${!range} onClick=${() => to(move(shown, -0.4))}><${Icon} name="back" /></button>
-      <button class=${square} aria-label="Later" disabled=${!range} onClick=${() => to(move(shown, 0.4))}><${Icon} name="next" /></button>
-      <button class=${square} aria-label="Zoom in" onClick=${() => to(shrink(shown, 0.4))}><${Icon} name="plus" /></button>
-      <button class=${square} aria-label="Zoom out" disabled=${!range} onClick=${() => to(shrink(shown, 2.5))}><${Icon} name="minus" /></button>
-      <button class="button" disabled=${!range} onClick=${() => setRange(null)} data-test="all"><${Icon} name="fit" />All</button>
+      <button
+        class=${square}
+        aria-label="Earlier"
+        disabled=${!range}
+        onClick=${() => to(move(shown, -0.4))}>
+        <${Icon} name="back" />
+      </button>
+      <button class=${square} aria-label="Later" disabled=${!range} onClick=${() => to(move(shown, 0.4))}>
+        <${Icon} name="next" />
+      </button>
+      <button class=${square} aria-label="Zoom in" onClick=${() => to(shrink(shown, 0.4))}>
+        <${Icon} name="plus" />
+      </button>
+      <button
+        class=${square}
+        aria-label="Zoom out"
+        disabled=${!range}
+        onClick=${() => to(shrink(shown, 2.5))}>
+        <${Icon} name="minus" />
+      </button>
+      <button class="button" disabled=${!range} onClick=${() => setRange(null)} data-test="all">
+        <${Icon} name="fit" />All
+      </button>
     </div>
   `;
 }
@@ -77,7 +102,13 @@ function useDrawn(plots, data, shown, notes) {
   useEffect(() => {
     if (!data || !shown) return;
     for (const { plot, at } of plots.current) {
-      plot.show(data.t, at.map((i) => data.low[i]), at.map((i) => data.high[i]), shown[0], shown[1]);
+      plot.show(
+        data.t,
+        at.map((i) => data.low[i]),
+        at.map((i) => data.high[i]),
+        shown[0],
+        shown[1],
+      );
       plot.annotate(notes.gaps, notes.marks);
     }
   });
@@ -90,51 +121,42 @@ function firstShown(stream) {
 
 /** `notes` are `{ gaps, marks }`; `range` and `setRange` are the page's, because the downloads use it too. */
 export function Preview({ recording, stream, range, setRange, notes, version, onPick }) {
-  const channels = useMemo(() => coloured(stream.channels), [stream, shade.value]);
-  const [shownNames, setShown] = useState(firstShown(stream));
-  const [together, setTogether] = useState(true);
-  const names = channels.map(({ name }) => name).filter((name) => shownNames.includes(name));
+  const lanes = useLanes(stream, firstShown(stream));
+  const { names, plots } = lanes;
   const { data, loading, extent } = useReduced(recording.id, stream.name, names, range, version);
   const shown = range ?? extent;
-  const plots = useRef(new Set());
   const view = useRef({});
-  view.current = { shown, extent, data };
+  view.current = { shown, extent, data, names };
   const box = useRef(null);
   const values = useSignal({});
   useWheel(box, plots, view, setRange);
   useDrawn(plots, data, shown, notes);
-
-  const lanes = lanesOf(channels.filter(({ name }) => shownNames.includes(name)), together);
-  const height = lanes.length === 1 ? 300 : lanes.length <= 3 ? 190 : 130;
-  const onPlot = (plot, drawn) => {
-    const entry = { plot, at: drawn.map(({ name }) => names.indexOf(name)) };
-    plots.current.add(entry);
-    return () => plots.current.delete(entry);
+  const handlers = {
+    onPick,
+    onReset: () => setRange(null),
+    onZoom: (from, to) => setRange(inside([from, to], view.current.extent)),
+    onCursor: (at) => (values.value = readout(view.current, at)),
   };
-  const onCursor = (at) => {
-    const now = view.current.data;
-    if (!now) return;
-    values.value = at === null ? {} : Object.fromEntries(names.map((name, i) => [name, spanText(now.low[i][at], now.high[i][at])]));
-  };
-  const onZoom = (from, to) => setRange(inside([from, to], view.current.extent));
   return html`
-    <section class="panel preview ${loading ? "preview--loading" : ""}" aria-label="Preview" aria-busy=${loading} data-test="preview">
+    <section
+      class="panel preview ${loading ? "preview--loading" : ""}"
+      aria-label="Preview"
+      aria-busy=${loading}
+      data-test="preview">
       <div class="toolbar">
-        ${channels.length > 1 && html`<${ChannelChips} channels=${channels} shown=${shownNames} onChange=${setShown} />`}
+        <${LaneChips} of=${lanes} />
         <div class="toolbar__end">
-          ${channels.length > 1 &&
-          html`<${Choice} label="Axes" value=${together} onChange=${setTogether} options=${[[true, "by unit"], [false, "one each"]]} />`}
+          <${LaneSharing} of=${lanes} />
           <${ZoomButtons} ...${{ shown, extent, range, setRange }} />
         </div>
       </div>
       <div class="preview__plots" ref=${box}>
-        ${lanes.map(
-          (lane, i) => html`
-            <${Lane} key=${lane.map(({ name }) => name).join() + names.join()} channels=${lane} height=${height} values=${values} onPlot=${onPlot}
-              sync=${`preview-${recording.id}`} timeAxis=${i === lanes.length - 1} onCursor=${onCursor}
-              onZoom=${onZoom} onReset=${() => setRange(null)} onPick=${onPick} />
-          `,
-        )}
+        <${LaneStack}
+          of=${lanes}
+          heights=${HEIGHTS}
+          values=${values}
+          sync=${`preview-${recording.id}`}
+          handlers=${handlers} />
       </div>
       <p class="footnote preview__facts"><${Facts} ...${{ shown, data, loading }} /></p>
     </section>

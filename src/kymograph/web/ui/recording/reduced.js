@@ -32,20 +32,27 @@ export function useReduced(id, stream, names, range, version) {
   const identity = [stream, names.join()].join();
   useEffect(() => {
     const stop = new AbortController();
-    setState((before) => ({ ...before, loading: true, data: last.current === identity ? before.data : null }));
+    setState((before) => ({
+      ...before,
+      loading: true,
+      data: last.current === identity ? before.data : null,
+    }));
     const query = { stream, channels: names.join(","), max_points: POINTS };
     if (range) Object.assign(query, { start: toNs(range[0]), stop: toNs(range[1]) });
-    const timer = setTimeout(async () => {
-      try {
-        const data = unpack(await api.recordingData(id, query, stop.signal), names);
-        last.current = identity;
-        setState((before) => ({ data, loading: false, extent: range ? before.extent : extentOf(data) }));
-      } catch (problem) {
-        if (problem.name === "AbortError") return;
-        toastProblem(problem);
-        setState((before) => ({ ...before, loading: false }));
-      }
-    }, range ? PATIENCE_MS : 0);
+    const timer = setTimeout(
+      async () => {
+        try {
+          const data = unpack(await api.recordingData(id, query, stop.signal), names);
+          last.current = identity;
+          setState((before) => ({ data, loading: false, extent: range ? before.extent : extentOf(data) }));
+        } catch (problem) {
+          if (problem.name === "AbortError") return;
+          toastProblem(problem);
+          setState((before) => ({ ...before, loading: false }));
+        }
+      },
+      range ? PATIENCE_MS : 0,
+    );
     return () => {
       clearTimeout(timer);
       stop.abort();

@@ -15,14 +15,25 @@ const STEP_S = 1;
 
 /** Read the samples between two moments, with their times in seconds. */
 async function read(id, stream, from, to) {
-  const query = { stream: stream.name, channels: scanChannels(stream).join(","), start: toNs(from), stop: toNs(to), max_points: POINTS_MAX };
+  const query = {
+    stream: stream.name,
+    channels: scanChannels(stream).join(","),
+    start: toNs(from),
+    stop: toNs(to),
+    max_points: POINTS_MAX,
+  };
   const answer = await attempt(api.recordingData(id, query));
   if (!answer || answer.mode !== "raw") return null;
   return { t: answer.time_ns.map((ns) => ns / 1e9), ...samples(stream, answer.columns, "distance") };
 }
 
 function part({ distance, angle, scan, tone }, from, to) {
-  return { distance: distance.slice(from, to), angle: angle.slice(from, to), scan: scan?.slice(from, to), tone: tone.slice(from, to) };
+  return {
+    distance: distance.slice(from, to),
+    angle: angle.slice(from, to),
+    scan: scan?.slice(from, to),
+    tone: tone.slice(from, to),
+  };
 }
 
 /** Show the turn before `at`. */
@@ -34,7 +45,6 @@ function useStill(view, id, stream, at, playing) {
       if (!wanted || !found) return;
       view.current.tint(colourSource(stream, "distance"));
       view.current.add(found);
-      view.current.tone.high = view.current.radiusM;
       view.current.draw();
     });
     return () => (wanted = false);
@@ -109,14 +119,25 @@ export function Turns({ recording, stream, at, setAt }) {
       <div class="toolbar">
         <h2>The scan at <span class="nowrap">${timeOfDay(moment, 1)}</span></h2>
         <div class="toolbar__end">
-          <button class="button button--square" aria-label="A second earlier" onClick=${() => step(-STEP_S)}><${Icon} name="back" /></button>
+          <button
+            class="button button--square"
+            aria-label="A second earlier"
+            onClick=${() => step(-STEP_S)}>
+            <${Icon} name="back" />
+          </button>
           <button class="button" onClick=${() => setPlaying(!playing)} aria-pressed=${playing}>
             <${Icon} name=${playing ? "pause" : "play"} />${playing ? "Pause" : "Play"}
           </button>
-          <button class="button button--square" aria-label="A second later" onClick=${() => step(STEP_S)}><${Icon} name="next" /></button>
+          <button class="button button--square" aria-label="A second later" onClick=${() => step(STEP_S)}>
+            <${Icon} name="next" />
+          </button>
         </div>
       </div>
-      <canvas class="polar__canvas polar__canvas--still" ref=${canvas} role="img" aria-label="Distances around the sensor" />
+      <canvas
+        class="polar__canvas polar__canvas--still"
+        ref=${canvas}
+        role="img"
+        aria-label="Distances around the sensor" />
       <p class="footnote">Click into the preview to look at another moment.</p>
     </section>
   `;

@@ -1,4 +1,5 @@
-// A question that has to be answered before going on; the browser's own dialog, so that keys and focus are right.
+// A question that has to be answered before going on: the browser's own dialog, so that keys and focus are
+// right.
 import { html, useEffect, useRef } from "../html.js";
 
 export function Confirm({ title, children, verb, onYes, onNo }) {

@@ -17,7 +17,9 @@ const PATHS = {
   play: "M6 4l10 6-10 6z",
   back: "M12 4l-6 6 6 6",
   next: "M8 4l6 6-6 6",
-  sun: "M10 6.5a3.5 3.5 0 1 0 0 7a3.5 3.5 0 1 0 0-7M10 1.5v2M10 16.5v2M1.5 10h2M16.5 10h2M4 4l1.4 1.4M14.6 14.6L16 16M16 4l-1.4 1.4M5.4 14.6L4 16",
+  sun:
+    "M10 6.5a3.5 3.5 0 1 0 0 7a3.5 3.5 0 1 0 0-7M10 1.5v2M10 16.5v2M1.5 10h2M16.5 10h2" +
+    "M4 4l1.4 1.4M14.6 14.6L16 16M16 4l-1.4 1.4M5.4 14.6L4 16",
   moon: "M16 12.5A7 7 0 0 1 7.5 4a7 7 0 1 0 8.5 8.5z",
   auto: "M10 3a7 7 0 1 0 0 14zM10 3a7 7 0 0 1 0 14",
   flag: "M5 17V3M5 4h10l-3 3.5 3 3.5H5",
@@ -29,8 +31,13 @@ const PATHS = {
 export function Icon({ name }) {
   return html`
     <svg class="icon" viewBox="0 0 20 20" aria-hidden="true" focusable="false">
-      <path d=${PATHS[name]} fill="none" stroke="currentColor" stroke-width="1.7"
-        stroke-linecap="round" stroke-linejoin="round" />
+      <path
+        d=${PATHS[name]}
+        fill="none"
+        stroke="currentColor"
+        stroke-width="1.7"
+        stroke-linecap="round"
+        stroke-linejoin="round" />
     </svg>
   `;
 }

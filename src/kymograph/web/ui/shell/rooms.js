@@ -3,23 +3,34 @@
 // `match(place)` returns the properties for the page, or null. `title` is in the navigation if it is there;
 // `shown(station)` may hide a room that this station has no use for.
 const only = (name) => (place) => (place.length === 1 && place[0] === name ? {} : null);
-const one = (name, key) => (place) => (place.length === 2 && place[0] === name ? { [key]: place[1] } : null);
+const one = (name, key) => (place) =>
+  place.length === 2 && place[0] === name ? { [key]: place[1] } : null;
 
 export const ROOMS = [
   {
-    title: "Overview", icon: "overview", path: [],
+    title: "Overview",
+    icon: "overview",
+    path: [],
     match: (place) => (place.length === 0 ? {} : null),
     load: () => import("../pages/overview.js"),
   },
-  { path: ["instruments"], match: one("instruments", "name"), load: () => import("../pages/instrument.js") },
   {
-    title: "Recordings", icon: "recordings", path: ["recordings"],
+    path: ["instruments"],
+    match: one("instruments", "name"),
+    load: () => import("../pages/instrument.js"),
+  },
+  {
+    title: "Recordings",
+    icon: "recordings",
+    path: ["recordings"],
     match: only("recordings"),
     load: () => import("../pages/recordings.js"),
   },
   { path: ["recordings"], match: one("recordings", "id"), load: () => import("../pages/recording.js") },
   {
-    title: "Settings", icon: "settings", path: ["settings"],
+    title: "Settings",
+    icon: "settings",
+    path: ["settings"],
     match: only("settings"),
     load: () => import("../pages/settings.js"),
   },

@@ -13,13 +13,19 @@ function Brand() {
   return html`
     <a class="brand" href=${link()} aria-label="Kymograph, overview">
       <svg class="brand__sign" viewBox="0 0 44 24" aria-hidden="true">
-        <path d="M1 15h9l3-10 6 17 4.5-12 2.5 5h9" fill="none" stroke="currentColor" stroke-width="2.4"
-          stroke-linecap="round" stroke-linejoin="round" />
+        <path
+          d="M1 15h9l3-10 6 17 4.5-12 2.5 5h9"
+          fill="none"
+          stroke="currentColor"
+          stroke-width="2.4"
+          stroke-linecap="round"
+          stroke-linejoin="round" />
         <circle cx="38.5" cy="15" r="3.2" class="brand__pen" />
       </svg>
       <span class="brand__words">
         <b>${name ?? "Kymograph"}</b>
-        ${station.value?.simulated && html`<span class="tag" title="At least one instrument is simulated">simulated</span>`}
+        ${station.value?.simulated &&
+        html`<span class="tag" title="At least one instrument is simulated">simulated</span>`}
       </span>
     </a>
   `;
@@ -33,7 +39,11 @@ function Navigation() {
       ${roomsInNavigation(station.value).map(({ title, icon, path }) => {
         const open = (path[0] ?? "") === current;
         return html`
-          <a key=${title} href=${link(...path)} class="room ${open ? "room--open" : ""}" aria-current=${open ? "page" : null}>
+          <a
+            key=${title}
+            href=${link(...path)}
+            class="room ${open ? "room--open" : ""}"
+            aria-current=${open ? "page" : null}>
             <${Icon} name=${icon} /><span>${title}</span>
           </a>
         `;
@@ -62,7 +72,10 @@ function Room() {
     return () => (wanted = false);
   }, [room]);
   if (!found) {
-    return html`<section class="empty"><h1>There is no such page</h1><a href=${link()}>Back to the overview</a></section>`;
+    return html`<section class="empty">
+      <h1>There is no such page</h1>
+      <a href=${link()}>Back to the overview</a>
+    </section>`;
   }
   if (loaded.room !== room) return null;
   return html`<${loaded.Page} key=${place.value.join("/")} ...${found.props} />`;
@@ -70,13 +83,16 @@ function Room() {
 
 export function Shell() {
   return html`
-    <a class="skip" href="#main" onClick=${(event) => {
-      event.preventDefault();
-      document.querySelector("main").focus();
-    }}>Skip to the content</a>
-    <header class="header">
-      <${Brand} /><${Navigation} /><${StatusBar} />
-    </header>
+    <a
+      class="skip"
+      href="#main"
+      onClick=${(event) => {
+        event.preventDefault();
+        document.querySelector("main").focus();
+      }}
+      >Skip to the content</a
+    >
+    <header class="header"><${Brand} /><${Navigation} /><${StatusBar} /></header>
     <${KeyNotice} />
     <main tabindex="-1"><${Room} /></main>
     <${Toasts} />

@@ -24,7 +24,9 @@ function Disk() {
   const used = disk.total_bytes ? 1 - disk.free_bytes / disk.total_bytes : 0;
   const bad = disk.state && disk.state !== "ok";
   return html`
-    <span class="reading ${bad ? "reading--bad" : ""}" title="Free on the data disk, ${Math.round(used * 100)} % used">
+    <span
+      class="reading ${bad ? "reading--bad" : ""}"
+      title="Free on the data disk, ${Math.round(used * 100)} % used">
       <${Icon} name="disk" /><span class="reading__label">${bad ? disk.state : "free"}</span>
       <b>${bytes(disk.free_bytes)}</b>
     </span>
@@ -34,9 +36,12 @@ function Disk() {
 function Clock() {
   const seconds = tick.value / 1000 + clockOffset.value;
   const apart = Math.abs(clockOffset.value) > 2;
-  const note = apart ? `The station's clock is ${duration(Math.abs(clockOffset.value))} apart from this one.` : "Station time";
+  const note = apart
+    ? `The station's clock is ${duration(Math.abs(clockOffset.value))} apart from this one.`
+    : "Station time";
   return html`<time class="reading reading--clock ${apart ? "reading--bad" : ""}" title=${note}
-    ><b>${timeOfDay(seconds)}</b></time>`;
+    ><b>${timeOfDay(seconds)}</b></time
+  >`;
 }
 
 function Running() {
@@ -57,8 +62,12 @@ function ThemeSwitch() {
   const names = { auto: "as the system", dark: "dark", light: "light" };
   const icons = { auto: "auto", dark: "moon", light: "sun" };
   return html`
-    <button class="button button--bare" onClick=${nextTheme} data-test="theme"
-      aria-label="Theme: ${names[theme.value]}. Change." title="Theme: ${names[theme.value]}">
+    <button
+      class="button button--bare"
+      onClick=${nextTheme}
+      data-test="theme"
+      aria-label="Theme: ${names[theme.value]}. Change."
+      title="Theme: ${names[theme.value]}">
       <${Icon} name=${icons[theme.value]} />
     </button>
   `;
@@ -66,8 +75,6 @@ function ThemeSwitch() {
 
 export function StatusBar() {
   return html`
-    <div class="status">
-      <${Running} /><${Disk} /><${Clock} /><${Connection} /><${ThemeSwitch} />
-    </div>
+    <div class="status"><${Running} /><${Disk} /><${Clock} /><${Connection} /><${ThemeSwitch} /></div>
   `;
 }

@@ -34,7 +34,10 @@ async function request(method, path, { query, body, signal } = {}) {
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new Problem(0, { detail: "The station does not answer.", hint: "Is it running, and is the network up?" });
+    throw new Problem(0, {
+      detail: "The station does not answer.",
+      hint: "Is it running, and is the network up?",
+    });
   }
   if (answer.status === 204) return null;
   const isJson = (answer.headers.get("content-type") ?? "").includes("json");
@@ -55,7 +58,8 @@ export const api = {
   instruments: () => get("instruments"),
   instrument: (name) => get(`instruments/${part(name)}`),
   act: (name, action) => post(`instruments/${part(name)}/${action}`),
-  configure: (name, options) => request("PATCH", `instruments/${part(name)}/settings`, { body: { options } }),
+  configure: (name, options) =>
+    request("PATCH", `instruments/${part(name)}/settings`, { body: { options } }),
   command: (name, command, values) =>
     post(`instruments/${part(name)}/commands/${part(command)}`, { arguments: values }),
   streams: () => get("streams"),

@@ -2,8 +2,14 @@
 import { decode } from "../vendor/msgpack/decode.js";
 
 const ARRAYS = {
-  i1: Int8Array, i2: Int16Array, i4: Int32Array, u1: Uint8Array, u2: Uint16Array, u4: Uint32Array,
-  f4: Float32Array, f8: Float64Array,
+  i1: Int8Array,
+  i2: Int16Array,
+  i4: Int32Array,
+  u1: Uint8Array,
+  u2: Uint16Array,
+  u4: Uint32Array,
+  f4: Float32Array,
+  f8: Float64Array,
 };
 
 /** Read a WebSocket message, text JSON or binary msgpack. */
@@ -35,7 +41,8 @@ function column(value) {
 export function readColumns(message) {
   const columns = {};
   for (const [name, value] of Object.entries(message.columns)) {
-    columns[name] = value.min === undefined ? column(value) : { min: column(value.min), max: column(value.max) };
+    columns[name] =
+      value.min === undefined ? column(value) : { min: column(value.min), max: column(value.max) };
   }
   const times = columns.time_ns;
   delete columns.time_ns;

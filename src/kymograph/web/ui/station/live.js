@@ -133,7 +133,11 @@ export class LiveClient {
     if (!subscription) return; // unsubscribed while it was under way
     if (message.type === "data") {
       subscription.cursors[message.stream] = [message.epoch, message.seq_to];
-      subscription.handlers.data({ stream: message.stream, dropped: message.dropped, ...readColumns(message) });
+      subscription.handlers.data({
+        stream: message.stream,
+        dropped: message.dropped,
+        ...readColumns(message),
+      });
     } else {
       subscription.handlers[message.type]?.(message);
     }

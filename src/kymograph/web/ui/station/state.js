@@ -12,6 +12,7 @@ export const station = signal(null);
 export const instruments = signal(null);
 export const streams = signal([]);
 export const recorders = signal([]);
+/** Formats of files, as `{ name, suffix, label }`. */
 export const formats = signal([]);
 export const events = signal([]);
 export const connection = signal({ state: "connecting", since: Date.now() });
@@ -25,6 +26,11 @@ setInterval(() => (tick.value = Date.now()), 1000);
 /** Station time now, in seconds since 1970. */
 export function stationNow() {
   return Date.now() / 1000 + clockOffset.peek();
+}
+
+/** What people call a format. */
+export function formatLabel(name) {
+  return formats.value.find((format) => format.name === name)?.label ?? name;
 }
 
 /** The streams that one instrument makes. */
@@ -67,10 +73,22 @@ export async function refreshAll() {
   if (needsKey.peek()) return;
   await Promise.all([
     refreshStation(),
-    quietly(api.instruments(), items((list) => (instruments.value = list))),
-    quietly(api.streams(), items((list) => (streams.value = list))),
-    quietly(api.formats(), items((list) => (formats.value = list.map((format) => format.name ?? format)))),
-    quietly(api.events(), items((list) => (events.value = list))),
+    quietly(
+      api.instruments(),
+      items((list) => (instruments.value = list)),
+    ),
+    quietly(
+      api.streams(),
+      items((list) => (streams.value = list)),
+    ),
+    quietly(
+      api.formats(),
+      items((list) => (formats.value = list)),
+    ),
+    quietly(
+      api.events(),
+      items((list) => (events.value = list)),
+    ),
   ]);
 }
 
