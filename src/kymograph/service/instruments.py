@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from kymograph.acquire.fanout import Fanout
@@ -19,6 +18,8 @@ from kymograph.model.errors import ConfigError, NotFound
 from kymograph.sim.process import SimulatorProcess
 
 SIMULATED: Final = "sim://"
+LINKS: Final = ".sim"
+"""Folder, within the data folder, of the links under which simulators offer their ports."""
 
 Notice = Callable[[str, str, dict[str, Any]], None]
 
@@ -37,7 +38,7 @@ class Instruments:
     def __init__(self, config: Config, clock: Clock, notice: Notice) -> None:
         self._config = config
         self._clock = clock
-        self._links = tempfile.TemporaryDirectory(prefix="kymograph-sim-")
+        self._links = config.station.data.absolute() / LINKS
         self._simulators: dict[str, SimulatorProcess] = {}
         self._options = {name: dict(table.options) for name, table in config.instruments.items()}
         self._by_name: dict[str, Instrument] = {}
@@ -61,7 +62,8 @@ class Instruments:
     def _port(self, name: str, table: InstrumentTable) -> str:
         if not table.port.startswith(SIMULATED):
             return table.port
-        simulator = SimulatorProcess(table.port, Path(self._links.name) / name)
+        self._links.mkdir(parents=True, exist_ok=True)
+        simulator = SimulatorProcess(table.port, self._links / name)
         self._simulators[name] = simulator
         return simulator.url
 
@@ -168,4 +170,5 @@ class Instruments:
             instrument.shutdown(timeout_s)
         for simulator in self._simulators.values():
             simulator.stop()
-        self._links.cleanup()
+        if self._simulators:
+            shutil.rmtree(self._links, ignore_errors=True)
