@@ -1,84 +1,21 @@
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
-import os
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.clock import Clock
-from kymograph.model.errors import Conflict, DiskFull, InvalidInput, StorageError
+from kymograph.model.errors import Conflict, DiskFull, InvalidInput
 from kymograph.model.event import Event
-from kymograph.model.recording import Recording, Segment
-from kymograph.store import journal as journal_module
-from kymograph.store.folder import DataFolder
-from kymograph.store.formats import find
-from kymograph.store.journal import JournalWriter
-from kymograph.store.recorder import Recorder, RecorderOptions
+from kymograph.store.recorder import RecorderOptions
 from kymograph.store.sealer import Sealer
-from kymograph.store.segments import Told
-from tests.unit.store.made import EPOCH, STREAM, make_block, make_head, wait_until
+from tests.unit.store.made import EPOCH, STREAM, make_block, wait_until
+from tests.unit.store.station import Station, rows_of
 
 OTHER = Stream("thermo", (Channel("t", "float64", "Cel"),))
-
-
-@dataclass
-class Station:
-    """A data folder, a sealer, and everything that was told."""
-
-    data: DataFolder
-    sealer: Sealer
-    clock: Clock
-    events: list[Event] = field(default_factory=list)
-    segments: list[Segment] = field(default_factory=list)
-    ended: list[Recording] = field(default_factory=list)
-
-    def recorder(self, recording: Recording | None = None, **options: object) -> Recorder:
-        told = Told(self.events.append, lambda _, segment: self.segments.append(segment), self.ended.append)
-        recording = recording or self.recording()
-        return Recorder(self.data, recording, self.sealer, self.clock, RecorderOptions(told=told, **options))  # type: ignore[arg-type]
-
-    def recording(self, **changes: object) -> Recording:
-        plain = {
-            "id": "rec-1", "name": "night", "streams": (STREAM,), "format": "jsonl",
-            "segment_interval_s": 60.0, "started_ns": self.clock.now_ns(), **changes,
-        }  # fmt: skip
-        return Recording(**plain)  # type: ignore[arg-type]
-
-    def gaps(self) -> list[dict[str, object]]:
-        return [dict(event.body) for event in self.events if event.kind == "gap"]
-
-
-@pytest.fixture(scope="module")
-def sealer() -> Iterator[Sealer]:
-    sealer = Sealer(Clock(time.monotonic_ns, time.time_ns))
-    sealer.retain()
-    yield sealer
-    sealer.close()
-
-
-@pytest.fixture
-def station(tmp_path: Path, clock: Clock, sealer: Sealer) -> Iterator[Station]:
-    with DataFolder.open(tmp_path / "data", clock) as data:
-        yield Station(data, sealer, clock)
-
-
-def rows_of(recorder: Recorder, stream: Stream = STREAM) -> list[int]:
-    """Return the channel `t` or `distance` of everything sealed, in order."""
-    segments, _ = recorder.folder.manifest()
-    form = find(recorder.recording.format)
-    values: list[int] = []
-    for segment in segments:
-        if segment.stream == stream.name:
-            for rows in form.read(recorder.folder.path / segment.filename, stream):
-                values.extend((int(t) - EPOCH * 1_000_000) // 1_000_000 for t in rows.time_ns)
-    return values
 
 
 def test_what_is_put_is_sealed_listed_and_hashed(station: Station) -> None:
@@ -214,115 +151,6 @@ def test_very_many_gaps_become_few_events(station: Station) -> None:
     assert len(segment.runs) == 100
 
 
-class Disk:
-    """The edge of the disk: system calls of the journal that fail on request, by file name and count."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.errors: list[tuple[str, str, int]] = []
-        self.calls: list[str] = []
-        self._real = {"fdatasync": os.fdatasync, "writev": os.writev}
-        monkeypatch.setattr(journal_module.os, "fdatasync", lambda fd: self._call("fdatasync", fd))
-        monkeypatch.setattr(journal_module.os, "writev", lambda fd, data: self._call("writev", fd, data))
-
-    def fail(self, call: str, name: str, number: int) -> None:
-        self.errors.append((call, name, number))
-
-    def _call(self, call: str, fd: int, *rest: object) -> object:
-        name = Path(f"/proc/self/fd/{fd}").readlink().name
-        self.calls.append(f"{call} {name}")
-        for wanted, part, number in self.errors:
-            if call == wanted and part in name:
-                raise OSError(number, os.strerror(number))
-        return self._real[call](fd, *rest)  # type: ignore[operator]
-
-
-@pytest.fixture
-def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
-    return Disk(monkeypatch)
-
-
-def test_after_a_failed_fsync_the_file_is_never_synced_again(station: Station, disk: Disk) -> None:
-    recorder = station.recorder(flush_interval_s=0.1)
-    recorder.start()
-    recorder.put(make_block(0, 10))
-    wait_until(lambda: recorder.status().streams[0].durable_seq == 10)
-    disk.fail("fdatasync", "lidar_00000", errno.EIO)
-    before = len(disk.calls)
-    recorder.put(make_block(10, 10))
-    wait_until(lambda: recorder.status().streams[0].durable_seq == 20)
-    recorder.put(make_block(20, 10))
-    assert recorder.stop().ended == "stop"
-    assert rows_of(recorder) == list(range(30))
-    segments, _ = recorder.folder.manifest()
-    assert [(s.index, s.rows) for s in segments] == [(0, 10), (1, 20)]
-    assert [c for c in disk.calls[before:] if c == "fdatasync lidar_00000.journal"] == [
-        "fdatasync lidar_00000.journal"
-    ]
-    assert [event.kind for event in station.events] == ["alarm"]
-    assert "lidar" in recorder.status().error
-
-
-def test_a_failed_write_moves_on_to_a_new_file(station: Station, disk: Disk) -> None:
-    recorder = station.recorder(flush_interval_s=60.0)
-    recorder.start()
-    recorder.put(make_block(0, 10))
-    wait_until(lambda: recorder.status().streams[0].durable_seq == 10)
-    recorder.put(make_block(10, 10))
-    wait_until(lambda: recorder.status().streams[0].next_seq == 20)
-    disk.fail("writev", "lidar_00000", errno.EIO)
-    recorder.put(make_block(20, 10))
-    recorder.stop()
-    assert rows_of(recorder) == list(range(30))
-
-
-def test_a_disk_that_fails_twice_ends_the_recording(station: Station, disk: Disk) -> None:
-    recorder = station.recorder(flush_interval_s=0.1)
-    recorder.start()
-    recorder.put(make_block(0, 10))
-    wait_until(lambda: recorder.status().streams[0].durable_seq == 10)
-    disk.fail("fdatasync", "lidar", errno.EIO)
-    recorder.put(make_block(10, 10))
-    assert recorder.wait_ended(10)
-    assert recorder.recording.ended == "disk failed"
-    assert rows_of(recorder) == list(range(10))
-    assert recorder.rows_lost == 10
-    assert {"stream": "lidar", "epoch": EPOCH, "from_seq": 10, "to_seq": 20, "rows": 10,
-            "reason": "disk failed"} in station.gaps()  # fmt: skip
-    assert station.data.state() == "failed"
-    with pytest.raises(StorageError):
-        station.recorder().start()
-
-
-def test_a_full_disk_ends_the_recording_with_what_waited_saved(station: Station, disk: Disk) -> None:
-    recorder = station.recorder(flush_interval_s=60.0)
-    recorder.start()
-    recorder.put(make_block(0, 10))
-    wait_until(lambda: recorder.status().streams[0].durable_seq == 10)
-    disk.fail("writev", "lidar_00000", errno.ENOSPC)
-    recorder.put(make_block(10, 10))
-    assert recorder.wait_ended(10)
-    assert recorder.stop() == recorder.recording == station.ended[0]
-    assert recorder.recording.ended == "disk full"
-    assert recorder.folder.recording().ended == "disk full"
-    assert rows_of(recorder) == list(range(20))
-    assert station.gaps() == []
-    assert [event.kind for event in station.events] == ["alarm", "alarm"]
-
-
-def test_a_disk_with_no_room_at_all_tells_what_is_lost(station: Station, disk: Disk) -> None:
-    recorder = station.recorder(flush_interval_s=60.0)
-    recorder.start()
-    recorder.put(make_block(0, 10))
-    wait_until(lambda: recorder.status().streams[0].durable_seq == 10)
-    disk.fail("writev", "lidar", errno.ENOSPC)
-    for i in range(1, 4):
-        recorder.put(make_block(i * 10, 10))
-    assert recorder.wait_ended(10)
-    assert rows_of(recorder) == list(range(10))
-    assert recorder.rows_lost == sum(gap["rows"] for gap in station.gaps())  # type: ignore[misc]
-    assert {gap["reason"] for gap in station.gaps()} == {"disk full"}
-
-
 def test_a_recording_goes_on_with_the_next_index(station: Station) -> None:
     recording = station.recording()
     first = station.recorder(recording)
@@ -401,12 +229,3 @@ def test_rows_that_are_not_durable_are_bounded(station: Station, monkeypatch: py
         recorder.put(make_block(i * 1000, 1000))
     wait_until(lambda: recorder.status().streams[0].durable_seq == 10_000)
     recorder.stop()
-
-
-def test_a_writer_after_an_error_is_closed(tmp_path: Path, disk: Disk) -> None:
-    writer = JournalWriter.create(tmp_path / "lidar_00000.journal", make_head())
-    writer.append(make_block(0, 10))
-    disk.fail("fdatasync", "lidar", errno.EIO)
-    with pytest.raises(StorageError):
-        writer.close()
-    assert (tmp_path / "lidar_00000.journal").stat().st_size == 0
