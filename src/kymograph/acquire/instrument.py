@@ -312,10 +312,10 @@ class Instrument:
     def _tell_silence(self, feed: _Feed, until_ns: int) -> None:
         if feed.silent_since_ns is None:
             return
-        body = {"stream": feed.stream.name, "epoch": feed.epoch, "seq": feed.seq, "rows": None}
+        at = {"epoch": feed.epoch, "from_seq": feed.seq, "to_seq": feed.seq, "rows": None}
         times = {"from_ns": feed.silent_since_ns, "until_ns": until_ns, "reason": "device silent"}
         feed.silent_since_ns = None
-        self._notice(f"instrument/{self.name}", "gap", {**body, **times})
+        self._notice(f"instrument/{self.name}", "gap", {"stream": feed.stream.name, **at, **times})
 
     def _towards(self) -> None:
         """Take the steps from the present state to the wanted one."""

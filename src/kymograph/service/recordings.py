@@ -119,7 +119,8 @@ class Recordings:
 
     def _refuse_busy(self, wanted: Recording) -> None:
         streams = {stream.name for stream in wanted.streams}
-        for other in [*(r.recording for r in self._running.values()), *self._reserved.values()]:
+        recorded = [r.recording for r in self._running.values() if r.recording.running]
+        for other in [*recorded, *self._reserved.values()]:
             taken = streams & {stream.name for stream in other.streams}
             if taken:
                 raise Conflict(

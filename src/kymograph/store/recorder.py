@@ -119,6 +119,8 @@ class Recorder:
         options, recording, clock = self._options, self._recording, self._clock
         folder = RecordingFolder.create(self._data.recordings, recording)
         segments = Segments(self._data, folder, recording, self._sealer, clock, options.told)
+        for stream, index in folder.journals():  # of a recording that goes on after a crash
+            segments.seal(stream, index)
         tails = Tails(folder, recording, segments, clock, options.told, options.segment_bytes_max)
         self._disk = _Disk(folder, segments, tails)
         self._sealer.retain()

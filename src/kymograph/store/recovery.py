@@ -10,7 +10,7 @@ What a crash can leave, and what is made of it:
     a folder without recording.json        removed if it has no rows, else described from a journal's head
     a damaged or missing manifest          begun anew; `verify --rebuild` takes in files it does not know
     a journal that the manifest lists      removed: its sealed file counts
-    a journal with rows                    cut, sealed, listed
+    a journal with rows                    cut, sealed, listed (by the recorder, if the recording goes on)
     a journal without rows                 removed
     a sealed file that is not listed       removed if its journal is there, it is made again; else left, alarm
     files that a merged one has replaced   removed
@@ -26,10 +26,11 @@ from dataclasses import dataclass, field
 
 from kymograph.model.block import Cursor
 from kymograph.model.clock import Clock
-from kymograph.model.errors import Corrupt, KymographError, NotFound
+from kymograph.model.errors import Corrupt, DiskFull, KymographError, NotFound
 from kymograph.model.event import Event
 from kymograph.model.recording import RECORDING, Recording, Segment
-from kymograph.store.durable import remove_durably, storage_error
+from kymograph.store import journal
+from kymograph.store.durable import TMP_SUFFIX, remove_durably, storage_error
 from kymograph.store.folder import DataFolder
 from kymograph.store.formats import find
 from kymograph.store.gaps import Gap, make_event
@@ -88,7 +89,12 @@ def recover_all(
         log.warning("what was deleted cannot be removed: %s", error)
     for folder in all_recordings(data.recordings):
         try:
-            _Recovery(data, folder, clock, told).run(sealer, after_crash == CONTINUE, found)
+            one = _Recovery(data, folder, clock, told)
+            try:
+                one.run(sealer, after_crash == CONTINUE, found)
+            except DiskFull:
+                data.release_reserve()  # it is kept for closing what is open
+                one.run(sealer, after_crash == CONTINUE, found)
         except (KymographError, OSError) as failure:
             error = failure if isinstance(failure, KymographError) else storage_error(failure, folder.path)
             log.error("%s is left as it is: %s", folder.path.name, error)
@@ -109,6 +115,8 @@ class _Recovery:
 
     def run(self, sealer: Sealer, go_on: bool, found: Recovered) -> None:
         """Do the quick work, and queue the slow."""
+        if self._settled():
+            return
         self._folder.remove_unfinished()
         recording = self._recording()
         if recording is None:
@@ -123,16 +131,31 @@ class _Recovery:
         if crashed:
             recording = self._crashed(recording, ends, go_on)
             (found.to_continue if recording.running else found.closed).append(recording)
-        if crashed and not recording.running:
+        if recording.running:
+            return  # the recorder that goes on seals them: a manifest has one writer
+        if crashed:
             self._told.ended(recording)
         if not journals and not (recording.merge and merge_targets(recording, listed)):
             return
         segments = Segments(self._data, self._folder, recording, sealer, self._clock, self._told)
         for stream, index in journals:
             segments.seal(stream, index)
-        if not recording.running:
-            segments.finish(recording)
+        segments.finish(recording)
         found.segments.append(segments)
+
+    def _settled(self) -> bool:
+        """Return whether the names of the files alone show that there is nothing to do.
+
+        Why so? A station has thousands of recordings, and nothing is recorded before they are all looked at.
+        """
+        names = {path.name for path in self._folder.path.iterdir()}
+        if MANIFEST_FILE not in names or any(n.endswith((TMP_SUFFIX, journal.SUFFIX)) for n in names):
+            return False
+        try:
+            recording = self._folder.recording()
+        except (NotFound, Corrupt):
+            return False
+        return not recording.running and not (recording.merge and any(map(parse_name, names)))
 
     def _recording(self) -> Recording | None:
         """Read the recording, or describe it from its journals; None if there is nothing in the folder."""
