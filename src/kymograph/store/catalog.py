@@ -170,11 +170,8 @@ class Catalog:
 
 def _read(folder: RecordingFolder) -> Entry:
     recording = folder.recording()
-    segments, _ = folder.manifest()
-    return Entry(
-        recording, folder.path.name, sum(s.rows for s in segments), sum(s.size_bytes for s in segments),
-        len(segments),
-    )  # fmt: skip
+    segments, rows, size_bytes = folder.totals()
+    return Entry(recording, folder.path.name, rows, size_bytes, segments)
 
 
 def _put(connection: sqlite3.Connection, entry: Entry) -> None:
