@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -12,6 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,17 @@ port = "serial:///dev/kymograph-is-not-there"
 
 [instruments.unplugged.options]
 model = "X4"
+"""
+LOCKED = """
+[station]
+name = "locked"
+
+[web]
+host = "0.0.0.0"
+hosts = ["127.0.0.1"]
+
+[instruments.signals]
+driver = "sine"
 """
 STOP_S = 15.0
 CHROMIUM_ARGS = [
@@ -88,6 +101,33 @@ class Station:
             return json.load(answer)
 
 
+@contextmanager
+def served(folder: Path, config: str, *options: str) -> Iterator[tuple[str, Path]]:
+    """Run a station of this configuration on a free port; gives its address and the file of what it says."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    file = folder / "station.toml"
+    file.write_text(config)
+    said = folder / "said.log"
+    command = [sys.executable, "-m", "kymograph", "serve", str(file), "--port", str(port)]
+    with said.open("wb") as log:
+        process = subprocess.Popen(
+            [*command, "--data", str(folder / "data"), *options], stdout=log, stderr=log, cwd=ROOT
+        )
+        try:
+            wait_until(
+                lambda: process.poll() is not None or answers(url + "healthz"), "a station that answers"
+            )
+            assert process.poll() is None, said.read_text()
+            yield url, said
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_S)
+            finally:
+                process.kill()
+
+
 @pytest.fixture(scope="session")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     """The demonstration station and an instrument that is not there, with data in a folder of the test."""
@@ -95,25 +135,20 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     if given:
         yield Station(given)
         return
-    port = free_port()
-    log = (tmp_path_factory.mktemp("log") / "serve.log").open("wb")
-    data = tmp_path_factory.mktemp("data")
-    file = data.parent / "browser.toml"
-    file.write_text((ROOT / "stations/demo.toml").read_text() + UNPLUGGED)
-    command = [sys.executable, "-m", "kymograph", "serve", str(file), "--port", str(port)]
-    process = subprocess.Popen([*command, "--data", str(data)], stdout=log, stderr=log, cwd=ROOT)
-    url = f"http://127.0.0.1:{port}/"
-    try:
-        wait_until(lambda: process.poll() is not None or answers(url + "readyz"), "a ready station")
-        assert process.poll() is None, Path(log.name).read_text()
+    config = (ROOT / "stations/demo.toml").read_text() + UNPLUGGED
+    with served(tmp_path_factory.mktemp("station"), config) as (url, _):
         yield Station(url)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(STOP_S)
-        finally:
-            process.kill()
-            log.close()
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[tuple[str, str]]:
+    """A station that wants a key: its address, and the key."""
+    with served(tmp_path, LOCKED) as (url, said):
+        key = re.compile(r"kym_[A-Za-z0-9_-]+")
+        wait_until(lambda: key.search(said.read_text()) is not None, "a first key")
+        found = key.search(said.read_text())
+        assert found is not None
+        yield url, found[0]
 
 
 @pytest.fixture(scope="session")
@@ -174,11 +209,13 @@ def look(browser: Browser, station: Station) -> Iterator[Callable[..., Watched]]
     """Opens pages; at the end none of them may have complained or asked anyone but the station."""
     opened: list[Watched] = []
 
-    def make(width: int = 1440, height: int = 900, theme: Any = "dark", **options: Any) -> Watched:
+    def make(
+        width: int = 1440, height: int = 900, theme: Any = "dark", url: str = station.url, **options: Any
+    ) -> Watched:
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=theme, accept_downloads=True, **options
         )
-        watched = Watched(context.new_page(), station.url)
+        watched = Watched(context.new_page(), url)
         watched.watch()
         opened.append(watched)
         return watched

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,16 @@ def recording(station: Station) -> dict[str, Any]:
     return station.post(f"{path}/stop")
 
 
-def lit(page: Page, selector: str) -> int:
-    return int(page.eval_on_selector(selector, PIXELS_LIT))
-
-
 def wait_lit(page: Page, selector: str, at_least: int) -> None:
-    page.wait_for_function(f"(document.querySelector('{selector}') !== null)", timeout=PATIENCE_MS)
-    handle = page.query_selector(selector)
+    handle = page.wait_for_selector(selector, state="attached", timeout=PATIENCE_MS)
     page.wait_for_function(f"canvas => ({PIXELS_LIT})(canvas) > {at_least}", arg=handle, timeout=PATIENCE_MS)
+
+
+def wait_for(page: Page, is_so: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_MS / 1000
+    while not is_so():
+        assert time.monotonic() < deadline, what
+        page.wait_for_timeout(50)
 
 
 def test_the_overview_shows_every_instrument_live(look: Look, station: Station) -> None:
@@ -357,19 +360,43 @@ def test_a_resumed_subscription_says_where_it_was(look: Look) -> None:
     watched = look()
     page = watched.page
     sent: list[dict[str, Any]] = []
+    received: list[bytes] = []
     sockets: list[Any] = []
 
     def route(ws: Any) -> None:
         server = ws.connect_to_server()
         ws.on_message(lambda message: (sent.append(json.loads(message)), server.send(message)))
+        server.on_message(lambda message: (received.append(message), ws.send(message)))
         sockets.append(ws)
 
     page.route_web_socket("**/v1/live", route)
     watched.open("#/instruments/signals")
-    wait_lit(page, ".uplot canvas", 400)
+    wait_for(page, lambda: sum(isinstance(one, bytes) for one in received) > 20, "live rows")
     sockets[0].close()
     expect(page.locator(".pill--reconnecting")).to_be_visible(timeout=PATIENCE_MS)
     expect(page.locator(".pill--live")).to_be_visible(timeout=PATIENCE_MS)
-    page.wait_for_timeout(200)
-    resumed = [one["since"] for one in sent if one.get("since")]
-    assert resumed and "signals" in resumed[0]
+    wait_for(
+        page, lambda: any("signals" in (one.get("since") or {}) for one in sent), "a resumed subscription"
+    )
+
+
+def test_a_locked_station_asks_for_its_key(look: Look, locked: tuple[str, str]) -> None:
+    url, key = locked
+    watched = look(url=url)
+    watched.expected = ["401 for"]
+    page = watched.open()
+    expect(page.get_by_role("heading", name="This station asks for a key")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator(".pill--locked")).to_be_visible(timeout=PATIENCE_MS)
+    page.get_by_role("link", name="Enter a key").click()
+    page.locator("#key").fill("kym_this-is-not-one")
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.locator(".toast--bad")).to_contain_text("not known", timeout=PATIENCE_MS)
+    page.locator("#key").fill(key)
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.locator(".pill--live")).to_be_visible(timeout=PATIENCE_MS)
+    assert page.evaluate("Object.keys(sessionStorage).length + document.cookie.length") == 0
+    watched.open()
+    expect(page.get_by_role("article", name="Instrument signals")).to_be_visible(timeout=PATIENCE_MS)
+    page.evaluate("location.hash = '#/settings'")
+    page.get_by_role("button", name="Forget it").click()
+    expect(page.locator(".pill--locked")).to_be_visible(timeout=PATIENCE_MS)

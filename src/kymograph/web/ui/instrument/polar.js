@@ -1,7 +1,8 @@
 // The polar panel: a lidar's turns as they come, with range, colour and a pointer that reads a point.
 import { html, useEffect, useRef, useState } from "../html.js";
 import { number } from "../format.js";
-import { calm, shade } from "../shell/theme.js";
+import { drawEvery } from "../shell/frames.js";
+import { shade } from "../shell/theme.js";
 import { Icon } from "../shell/icons.js";
 import { live } from "../station/state.js";
 import { Choice } from "../plot/choice.js";
@@ -23,19 +24,13 @@ function usePolar(stream, canvas, options, onTurn) {
         data: ({ columns }) => view.current.add(samples(stream, columns, view.current.tone.name)),
       },
     );
-    let frame = 0;
-    let drawnAt = 0;
-    const draw = (now) => {
-      frame = requestAnimationFrame(draw);
-      if (now - drawnAt < (calm.matches ? 1000 : FRAME_MS)) return;
-      drawnAt = now;
+    const stopDrawing = drawEvery(FRAME_MS, () => {
       view.current.draw();
       node.dataset.points = view.current.points;
-    };
-    frame = requestAnimationFrame(draw);
+    });
     const timer = onTurn && setInterval(() => onTurn(view.current), 500);
     return () => {
-      cancelAnimationFrame(frame);
+      stopDrawing();
       clearInterval(timer);
       leave();
     };

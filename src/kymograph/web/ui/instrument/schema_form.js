@@ -103,6 +103,16 @@ function Field({ id, name, schema, text, onText }) {
   `;
 }
 
+/** Each property as a field: its kind, the text it had, and the text it has now. */
+function fieldsOf(schema, values, edited) {
+  return Object.entries(schema?.properties ?? {}).map(([name, raw]) => {
+    const resolved = resolve(raw, schema.$defs ?? {});
+    const kind = kindOf(resolved);
+    const before = asText(kind, values[name] ?? resolved.default);
+    return { name, schema: resolved, kind, before, text: edited[name] ?? before };
+  });
+}
+
 /**
  * `values` fills the fields; `onSubmit(values)` is given what differs from them (`changesOnly`) or all that
  * is filled in.
@@ -111,12 +121,7 @@ export function SchemaForm({ id, schema, values = {}, verb, changesOnly = false,
   const [edited, setEdited] = useState({});
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
-  const fields = Object.entries(schema?.properties ?? {}).map(([name, raw]) => {
-    const resolved = resolve(raw, schema.$defs ?? {});
-    const kind = kindOf(resolved);
-    const before = asText(kind, values[name] ?? resolved.default);
-    return { name, schema: resolved, kind, before, text: edited[name] ?? before };
-  });
+  const fields = fieldsOf(schema, values, edited);
   const changed = fields.filter(({ text, before }) => text !== before);
   const submit = async (event) => {
     event.preventDefault();

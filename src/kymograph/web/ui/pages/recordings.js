@@ -134,6 +134,15 @@ function Content({ list, shown, onDelete }) {
   return html`<${Table} list=${shown} onDelete=${onDelete} />`;
 }
 
+function Farewell({ doomed, onYes, onNo }) {
+  const { name, rows, size_bytes: size, started_ns: started } = doomed;
+  return html`
+    <${Confirm} title="Delete ${name}?" verb="Delete for good" onYes=${onYes} onNo=${onNo}>
+      ${count(rows)} rows, ${bytes(size)}, recorded ${moment(started)}. Its files are removed from the disk.
+    <//>
+  `;
+}
+
 export function Page() {
   const { list, setList, more } = useRecordings();
   const [text, setText] = useState("");
@@ -172,16 +181,6 @@ export function Page() {
         <button class="button" onClick=${more}>Show older ones</button>
       </div>`}
     </section>
-    ${
-      doomed &&
-      html`<${Confirm}
-        title="Delete ${doomed.name}?"
-        verb="Delete for good"
-        onYes=${remove}
-        onNo=${() => setDoomed(null)}>
-        ${count(doomed.rows)} rows, ${bytes(doomed.size_bytes)}, recorded ${moment(doomed.started_ns)}. Its
-        files are removed from the disk.
-      <//>`
-    }
+    ${doomed && html`<${Farewell} doomed=${doomed} onYes=${remove} onNo=${() => setDoomed(null)} />`}
   `;
 }

@@ -129,7 +129,7 @@ export class BandPlot {
   }
 
   #line(color) {
-    return { stroke: color, width: 1.25, points: { show: false }, spanGaps: false };
+    return { stroke: color, width: 1, points: { show: false }, spanGaps: false };
   }
 
   /** Grow at once, shrink only when much of the room is unused, so that the axis does not tremble. */

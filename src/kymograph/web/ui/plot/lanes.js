@@ -10,18 +10,12 @@ export function coloured(channels) {
   return channels.map((channel, i) => ({ ...channel, color: colours[i % colours.length] }));
 }
 
-/** What channels on one axis have in common: their unit, or without one, that they mean the same range. */
-function axisOf({ name, unit, low, high }) {
-  if (unit) return unit;
-  return low === null || high === null ? `alone: ${name}` : `${low} to ${high}`;
-}
-
 /** Sort channels into lanes. */
 export function lanesOf(channels, together) {
   if (!together) return channels.map((channel) => [channel]);
   const byUnit = new Map();
   for (const channel of channels) {
-    const key = axisOf(channel);
+    const key = channel.unit || `alone: ${channel.name}`; // numbers without a unit have nothing in common
     byUnit.set(key, [...(byUnit.get(key) ?? []), channel]);
   }
   return [...byUnit.values()];

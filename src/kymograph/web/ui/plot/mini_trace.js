@@ -1,6 +1,7 @@
 // A small strip without axes, for a card: the shape of the last half minute.
 import { html, useEffect, useRef } from "../html.js";
-import { calm, shade, traceColours } from "../shell/theme.js";
+import { drawEvery } from "../shell/frames.js";
+import { shade, traceColours } from "../shell/theme.js";
 import { live, stationNow } from "../station/state.js";
 import { api } from "../station/api.js";
 import { Trace } from "./trace.js";
@@ -84,15 +85,13 @@ export function MiniTraces({ stream, names }) {
       { streams: [stream.name], channels: names, mode: "minmax", max_rate_hz: LIVE_HZ, resume: true },
       { data: ({ t, columns }) => trace.add(t, columns), gap: () => trace.cut() },
     );
-    const timer = setInterval(
-      () =>
-        canvases.current.forEach(
-          (canvas, i) => canvas && drawBand(canvas, trace, i, colours[i % colours.length]),
-        ),
-      calm.matches ? 1000 : FRAME_MS,
+    const stopDrawing = drawEvery(FRAME_MS, () =>
+      canvases.current.forEach((canvas, i) => {
+        if (canvas) drawBand(canvas, trace, i, colours[i % colours.length]);
+      }),
     );
     return () => {
-      clearInterval(timer);
+      stopDrawing();
       leave();
     };
   }, [stream.name, names.join(), shade.value]);

@@ -1,7 +1,7 @@
 // The strip chart: any channels of a stream, scrolling, with the peaks kept.
 import { html, useEffect, useMemo, useRef, useState } from "../html.js";
 import { count, duration } from "../format.js";
-import { calm } from "../shell/theme.js";
+import { drawEvery } from "../shell/frames.js";
 import { Icon } from "../shell/icons.js";
 import { api } from "../station/api.js";
 import { live, stationNow } from "../station/state.js";
@@ -13,7 +13,6 @@ import { Trace } from "./trace.js";
 const LIVE_HZ_MIN = 20;
 const LIVE_HZ_MAX = 50;
 const FRAME_MS = 50;
-const CALM_FRAME_MS = 1000;
 const READOUT_MS = 200;
 const HISTORY_POINTS = 1000;
 const SHOWN_FIRST = 6;
@@ -72,28 +71,17 @@ function useTrace(stream, names, windowS) {
   return { trace, dropped };
 }
 
-/** Draw the plots twenty times a second, or once where motion is unwelcome, until paused. */
+/** Draw the plots, until paused. */
 function useDrawing(plots, trace, paused) {
   useEffect(() => {
-    let frame = 0;
-    let drawnAt = 0;
-    const draw = (now) => {
-      frame = requestAnimationFrame(draw);
-      if (now - drawnAt < (calm.matches ? CALM_FRAME_MS : FRAME_MS)) return;
-      drawnAt = now;
+    if (paused) return undefined;
+    return drawEvery(FRAME_MS, () => {
       const max = Math.max(stationNow() - 0.1, trace.last);
       for (const { plot, at } of plots.current) {
-        plot.show(
-          trace.t,
-          at.map((i) => trace.low[i]),
-          at.map((i) => trace.high[i]),
-          max - trace.windowS,
-          max,
-        );
+        const [low, high] = [trace.low, trace.high].map((columns) => at.map((i) => columns[i]));
+        plot.show(trace.t, low, high, max - trace.windowS, max);
       }
-    };
-    if (!paused) frame = requestAnimationFrame(draw);
-    return () => cancelAnimationFrame(frame);
+    });
   }, [trace, paused]);
 }
 

@@ -52,7 +52,7 @@ function useStill(view, id, stream, at, playing) {
 }
 
 /** Play from `at` on at the speed of the original, reading a piece ahead. */
-function usePlaying(view, id, stream, at, end, playing, onAt, onEnd) {
+function usePlaying(view, { id, stream, at, end, playing, onAt, onEnd }) {
   useEffect(() => {
     if (!playing) return undefined;
     let wanted = true;
@@ -91,13 +91,9 @@ function showPiece(view, piece, from, lengthS, isWanted) {
   });
 }
 
-export function Turns({ recording, stream, at, setAt }) {
-  const canvas = useRef(null);
+/** A view for the canvas, redrawn when its size or the theme changes. */
+function useView(canvas, stream) {
   const view = useRef(null);
-  const [playing, setPlaying] = useState(false);
-  const first = recording.started_ns / 1e9 + STEP_S;
-  const end = recording.ended_ns ? recording.ended_ns / 1e9 : Infinity;
-  const moment = at ?? first;
   useEffect(() => {
     view.current = new PolarView(canvas.current);
     const observer = new ResizeObserver(() => view.current.draw());
@@ -108,30 +104,44 @@ export function Turns({ recording, stream, at, setAt }) {
     view.current.retint();
     view.current.draw();
   }, [shade.value]);
+  return view;
+}
+
+function Buttons({ playing, setPlaying, step }) {
+  return html`
+    <div class="toolbar__end">
+      <button class="button button--square" aria-label="A second earlier" onClick=${() => step(-STEP_S)}>
+        <${Icon} name="back" />
+      </button>
+      <button class="button" onClick=${() => setPlaying(!playing)} aria-pressed=${playing}>
+        <${Icon} name=${playing ? "pause" : "play"} />${playing ? "Pause" : "Play"}
+      </button>
+      <button class="button button--square" aria-label="A second later" onClick=${() => step(STEP_S)}>
+        <${Icon} name="next" />
+      </button>
+    </div>
+  `;
+}
+
+export function Turns({ recording, stream, at, setAt }) {
+  const canvas = useRef(null);
+  const [playing, setPlaying] = useState(false);
+  const first = recording.started_ns / 1e9 + STEP_S;
+  const end = recording.ended_ns ? recording.ended_ns / 1e9 : Infinity;
+  const moment = at ?? first;
+  const view = useView(canvas, stream);
   useStill(view, recording.id, stream, moment, playing);
-  usePlaying(view, recording.id, stream, moment, end, playing, setAt, () => setPlaying(false));
+  const onEnd = () => setPlaying(false);
+  usePlaying(view, { id: recording.id, stream, at: moment, end, playing, onAt: setAt, onEnd });
   const step = (by) => {
     setPlaying(false);
     setAt(Math.max(first, Math.min(end, moment + by)));
   };
   return html`
-    <section class="panel polar" aria-label="The scan at ${timeOfDay(moment, 1)}" data-test="turns">
+    <section class="panel polar" aria-label="The scan at ${timeOfDay(moment, 1)}">
       <div class="toolbar">
         <h2>The scan at <span class="nowrap">${timeOfDay(moment, 1)}</span></h2>
-        <div class="toolbar__end">
-          <button
-            class="button button--square"
-            aria-label="A second earlier"
-            onClick=${() => step(-STEP_S)}>
-            <${Icon} name="back" />
-          </button>
-          <button class="button" onClick=${() => setPlaying(!playing)} aria-pressed=${playing}>
-            <${Icon} name=${playing ? "pause" : "play"} />${playing ? "Pause" : "Play"}
-          </button>
-          <button class="button button--square" aria-label="A second later" onClick=${() => step(STEP_S)}>
-            <${Icon} name="next" />
-          </button>
-        </div>
+        <${Buttons} ...${{ playing, setPlaying, step }} />
       </div>
       <canvas
         class="polar__canvas polar__canvas--still"

@@ -52,13 +52,16 @@ function Navigation() {
   `;
 }
 
-function KeyNotice() {
-  if (!needsKey.value || place.value[0] === "settings") return null;
+function Locked() {
   return html`
-    <p class="notice">
-      <${Icon} name="shield" />
-      <span>This station asks for a key. <a href=${link("settings")}>Enter it in the settings</a>.</span>
-    </p>
+    <section class="empty">
+      <h1>This station asks for a key</h1>
+      <p>
+        The first one was shown when the station was first started; more are made there with
+        ${" "}<code>kymograph key add</code>.
+      </p>
+      <a class="button button--main" href=${link("settings")}>Enter a key</a>
+    </section>
   `;
 }
 
@@ -77,6 +80,7 @@ function Room() {
       <a href=${link()}>Back to the overview</a>
     </section>`;
   }
+  if (needsKey.value && place.value[0] !== "settings") return html`<${Locked} />`;
   if (loaded.room !== room) return null;
   return html`<${loaded.Page} key=${place.value.join("/")} ...${found.props} />`;
 }
@@ -93,7 +97,6 @@ export function Shell() {
       >Skip to the content</a
     >
     <header class="header"><${Brand} /><${Navigation} /><${StatusBar} /></header>
-    <${KeyNotice} />
     <main tabindex="-1"><${Room} /></main>
     <${Toasts} />
   `;

@@ -6,7 +6,7 @@ import { Icon } from "./icons.js";
 import { link } from "./router.js";
 import { nextTheme, theme } from "./theme.js";
 
-const WORDS = { live: "Live", connecting: "Connecting", reconnecting: "Reconnecting" };
+const WORDS = { live: "Live", connecting: "Connecting", reconnecting: "Reconnecting", locked: "Locked" };
 
 export function Connection() {
   const { state, since } = connection.value;

@@ -1,13 +1,15 @@
 // The live connection: says hello, subscribes, and after a break goes on where it was.
 import { readColumns, readMessage } from "./frames.js";
 
-const BACK_OFF_S = [0.5, 1, 2, 4, 8, 10];
+const BACK_OFF_S = [0.5, 0.5, 1, 1, 2, 4, 8]; // a front that fell is back within seconds
+const KEY_REFUSED = 4401;
+const SCOPE_REFUSED = 4403;
 const SILENCE_MAX_S = 8; // the status subscription speaks every second
 
 /**
  * One WebSocket for the whole page.
  *
- * `listeners`: `state(name)` with `live` or `reconnecting`, `welcome(message)`, `status(message)`,
+ * `listeners`: `state(name)` with `live`, `reconnecting` or `locked`, `welcome(message)`, `status(message)`,
  * `event(event)`, `problem(message)`.
  */
 export class LiveClient {
@@ -65,8 +67,8 @@ export class LiveClient {
     this.heardAt = Date.now();
     socket.onopen = () => this.#send({ type: "hello" });
     socket.onmessage = (message) => this.#receive(readMessage(message.data));
-    socket.onclose = () => {
-      if (socket === this.socket) this.#retry();
+    socket.onclose = ({ code }) => {
+      if (socket === this.socket) this.#ended(code);
     };
   }
 
@@ -75,6 +77,12 @@ export class LiveClient {
     this.socket = null;
     this.ready = false;
     if (socket) socket.close();
+  }
+
+  #ended(code) {
+    if (code !== KEY_REFUSED && code !== SCOPE_REFUSED) return this.#retry();
+    this.#lose();
+    return this.listeners.state("locked"); // until a key is shown and `restart` called
   }
 
   #retry() {
