@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import msgspec
@@ -11,11 +12,16 @@ import numpy as np
 import pytest
 
 from kymograph.acquire.ring import Ring, RingView
+from kymograph.config import WebTable
 from kymograph.model.block import Block, Rows
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.errors import NotFound
 from kymograph.service.history import RingHistory
+from kymograph.service.keys import KeyStore
+from kymograph.web.auth import Guard
+from kymograph.web.live.hub import Hub
 from tests.unit.web.house import House
+from tests.unit.web.live_house import LiveHouse
 
 STREAM = Stream("s", (Channel("a", "float32", "m"), Channel("n", "int32")), 100.0)
 
@@ -184,3 +190,20 @@ async def _rows(house: House, id: str, rows: int) -> bool:
             if one["rows"] >= rows:
                 return True
             await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def live_house(memory_station: Any, make_listener: Any, tmp_path: Any) -> Callable[[], Any]:
+    @asynccontextmanager
+    async def open_house(engine: Any = memory_station) -> AsyncGenerator[LiveHouse]:
+        hub = Hub(engine, Guard(WebTable(), KeyStore(tmp_path / "keys.json")))
+        await hub.start()
+        made = LiveHouse(hub, engine, make_listener)
+        try:
+            yield made
+        finally:
+            for task in made.running:
+                task.cancel()
+            await hub.stop()
+
+    return open_house

@@ -3,69 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pytest
 
-from kymograph.config import WebTable
 from kymograph.model.errors import Conflict, InvalidInput, NotFound
 from kymograph.model.limits import CLIENT_QUEUE_MESSAGES_MAX
-from kymograph.service.keys import KeyStore
-from kymograph.web.auth import Caller, Guard
-from kymograph.web.live.client import Client
-from kymograph.web.live.hub import Hub
-from kymograph.web.live.messages import Subscribe
 
 Wait = Callable[..., Awaitable[None]]
 
 
-class House:
-    """A hub with its engine, and clients as they are wanted."""
-
-    def __init__(self, hub: Hub, engine: Any, make_listener: Any) -> None:
-        self.hub = hub
-        self.engine = engine
-        self._make_listener = make_listener
-        self._running: list[asyncio.Task[None]] = []
-
-    def enter(self, run: bool = True) -> tuple[Client, Any]:
-        listener = self._make_listener()
-        loop = asyncio.get_running_loop()
-        client = Client(Caller("local", frozenset()), listener.send, loop.time, lambda: None, False)
-        self.hub.join(client)
-        if run:
-            self._running.append(asyncio.ensure_future(client.outbox.run()))
-        return client, listener
-
-    async def subscribe(self, client: Client, **wish: Any) -> None:
-        given = {"id": "a", "streams": ["s"], **wish}
-        await self.hub.subscribe(client, Subscribe(**given), binary=False)
-
-
-@pytest.fixture
-def house(memory_station: Any, make_listener: Any, tmp_path: Any) -> Callable[[], Any]:
-    @asynccontextmanager
-    async def open_house(engine: Any = memory_station) -> AsyncGenerator[House]:
-        hub = Hub(engine, Guard(WebTable(), KeyStore(tmp_path / "keys.json")))
-        await hub.start()
-        made = House(hub, engine, make_listener)
-        try:
-            yield made
-        finally:
-            for task in made._running:
-                task.cancel()
-            await hub.stop()
-
-    return open_house
-
-
-def test_raw_rows_arrive_with_schema_first(house: Any, wait_until: Wait) -> None:
+def test_raw_rows_arrive_with_schema_first(live_house: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             client, listener = h.enter()
             await h.subscribe(client)
             h.engine.make(3)
@@ -81,9 +34,11 @@ def test_raw_rows_arrive_with_schema_first(house: Any, wait_until: Wait) -> None
     asyncio.run(run())
 
 
-def test_nan_is_null_in_json_and_exact_in_msgpack(house: Any, wait_until: Wait, decode_columns: Any) -> None:
+def test_nan_is_null_in_json_and_exact_in_msgpack(
+    live_house: Any, wait_until: Wait, decode_columns: Any
+) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             client, listener = h.enter()
             await h.subscribe(client, id="j")
             await h.subscribe(client, id="m", encoding="msgpack")
@@ -99,11 +54,11 @@ def test_nan_is_null_in_json_and_exact_in_msgpack(house: Any, wait_until: Wait, 
     asyncio.run(run())
 
 
-def test_arrow_messages_are_whole_streams(house: Any, wait_until: Wait) -> None:
+def test_arrow_messages_are_whole_streams(live_house: Any, wait_until: Wait) -> None:
     import pyarrow as pa
 
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             client, listener = h.enter()
             await h.subscribe(client, encoding="arrow")
             h.engine.make(4)
@@ -115,9 +70,9 @@ def test_arrow_messages_are_whole_streams(house: Any, wait_until: Wait) -> None:
     asyncio.run(run())
 
 
-def test_same_wish_same_bytes(house: Any, wait_until: Wait) -> None:
+def test_same_wish_same_bytes(live_house: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             (one, first), (two, second) = h.enter(), h.enter()
             await h.subscribe(one, encoding="msgpack")
             await h.subscribe(two, encoding="msgpack")
@@ -128,9 +83,9 @@ def test_same_wish_same_bytes(house: Any, wait_until: Wait) -> None:
     asyncio.run(run())
 
 
-def test_channels_are_chosen_and_ordered(house: Any, wait_until: Wait) -> None:
+def test_channels_are_chosen_and_ordered(live_house: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             client, listener = h.enter()
             await h.subscribe(client, channels=["n"])
             h.engine.make(2)
@@ -142,9 +97,9 @@ def test_channels_are_chosen_and_ordered(house: Any, wait_until: Wait) -> None:
     asyncio.run(run())
 
 
-def test_a_limited_rate_gathers_rows_and_keeps_them_all(house: Any, wait_until: Wait) -> None:
+def test_a_limited_rate_gathers_rows_and_keeps_them_all(live_house: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             client, listener = h.enter()
             await h.subscribe(client, max_rate_hz=20)
             for _ in range(50):
@@ -159,9 +114,9 @@ def test_a_limited_rate_gathers_rows_and_keeps_them_all(house: Any, wait_until: 
     asyncio.run(run())
 
 
-def test_minmax_keeps_every_peak(house: Any, wait_until: Wait, decode_columns: Any) -> None:
+def test_minmax_keeps_every_peak(live_house: Any, wait_until: Wait, decode_columns: Any) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             client, listener = h.enter()
             await h.subscribe(client, mode="minmax", max_rate_hz=10, encoding="msgpack")
             for _ in range(40):
@@ -180,9 +135,9 @@ def test_minmax_keeps_every_peak(house: Any, wait_until: Wait, decode_columns: A
     asyncio.run(run())
 
 
-def test_latest_shows_the_newest_row_at_once_and_never_a_queue(house: Any, wait_until: Wait) -> None:
+def test_latest_shows_the_newest_row_at_once_and_never_a_queue(live_house: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             h.engine.make(3)
             client, listener = h.enter()
             await h.subscribe(client, mode="latest", max_rate_hz=1000)
@@ -201,10 +156,10 @@ def test_latest_shows_the_newest_row_at_once_and_never_a_queue(house: Any, wait_
 
 
 def test_resume_gives_what_was_missed_then_live_without_hole_or_duplicate(
-    house: Any, wait_until: Wait
+    live_house: Any, wait_until: Wait
 ) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             for _ in range(200):
                 h.engine.make(10)
             client, listener = h.enter()
@@ -221,9 +176,9 @@ def test_resume_gives_what_was_missed_then_live_without_hole_or_duplicate(
     asyncio.run(run())
 
 
-def test_resume_beyond_the_ring_tells_the_gap(house: Any, make_station: Any, wait_until: Wait) -> None:
+def test_resume_beyond_the_ring_tells_the_gap(live_house: Any, make_station: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house(make_station(capacity=100)) as h:
+        async with live_house(make_station(capacity=100)) as h:
             for _ in range(50):
                 h.engine.make(10)
             client, listener = h.enter()
@@ -236,9 +191,9 @@ def test_resume_beyond_the_ring_tells_the_gap(house: Any, make_station: Any, wai
     asyncio.run(run())
 
 
-def test_resume_across_epochs(house: Any, wait_until: Wait) -> None:
+def test_resume_across_epochs(live_house: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             h.engine.make(10)
             h.engine.begin_epoch()
             h.engine.make(10)
@@ -254,9 +209,9 @@ def test_resume_across_epochs(house: Any, wait_until: Wait) -> None:
     asyncio.run(run())
 
 
-def test_since_ahead_of_the_stream_is_refused(house: Any) -> None:
+def test_since_ahead_of_the_stream_is_refused(live_house: Any) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             h.engine.make(10)
             client, _ = h.enter()
             with pytest.raises(InvalidInput, match="ahead"):
@@ -265,9 +220,9 @@ def test_since_ahead_of_the_stream_is_refused(house: Any) -> None:
     asyncio.run(run())
 
 
-def test_rows_lost_on_the_way_are_fetched_from_the_ring(house: Any, wait_until: Wait) -> None:
+def test_rows_lost_on_the_way_are_fetched_from_the_ring(live_house: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             client, listener = h.enter()
             await h.subscribe(client)
             h.engine.make(10)
@@ -282,9 +237,9 @@ def test_rows_lost_on_the_way_are_fetched_from_the_ring(house: Any, wait_until: 
     asyncio.run(run())
 
 
-def test_rows_the_device_never_made_are_a_gap(house: Any, wait_until: Wait) -> None:
+def test_rows_the_device_never_made_are_a_gap(live_house: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             client, listener = h.enter()
             await h.subscribe(client)
             h.engine.make(10)
@@ -297,9 +252,9 @@ def test_rows_the_device_never_made_are_a_gap(house: Any, wait_until: Wait) -> N
     asyncio.run(run())
 
 
-def test_a_slow_client_loses_its_oldest_and_is_told_exactly(house: Any, wait_until: Wait) -> None:
+def test_a_slow_client_loses_its_oldest_and_is_told_exactly(live_house: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             (slow, listener), (fast, other) = h.enter(), h.enter()
             await h.subscribe(slow)
             await h.subscribe(fast)
@@ -330,9 +285,9 @@ def test_a_slow_client_loses_its_oldest_and_is_told_exactly(house: Any, wait_unt
     asyncio.run(run())
 
 
-def test_the_last_client_to_leave_ends_the_engines_work(house: Any) -> None:
+def test_the_last_client_to_leave_ends_the_engines_work(live_house: Any) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             (one, _), (two, _) = h.enter(), h.enter()
             await h.subscribe(one)
             await h.subscribe(two, mode="minmax")
@@ -345,9 +300,9 @@ def test_the_last_client_to_leave_ends_the_engines_work(house: Any) -> None:
     asyncio.run(run())
 
 
-def test_status_and_events(house: Any, wait_until: Wait) -> None:
+def test_status_and_events(live_house: Any, wait_until: Wait) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             client, listener = h.enter()
             await h.subscribe(client, id="s", streams=[], status=True)
             await wait_until(lambda: listener.of("status"))
@@ -363,9 +318,9 @@ def test_status_and_events(house: Any, wait_until: Wait) -> None:
     asyncio.run(run())
 
 
-def test_what_is_refused(house: Any) -> None:
+def test_what_is_refused(live_house: Any) -> None:
     async def run() -> None:
-        async with house() as h:
+        async with live_house() as h:
             client, _ = h.enter()
             with pytest.raises(NotFound):
                 await h.subscribe(client, streams=["nope"])

@@ -133,13 +133,12 @@ def segments(front: FrontDep, id: Id) -> dict[str, Any]:
     return {"items": front.archive.segments(id), "next": None}
 
 
-@router.api_route(
+@router.head("/{id}/segments/{filename:path}", dependencies=[needs(READ)], include_in_schema=False)
+@router.get(
     "/{id}/segments/{filename:path}",
-    methods=["GET", "HEAD"],
     responses=problems(404, 416),
     response_class=Response,
     dependencies=[needs(READ)],
-    include_in_schema=False,
 )
 def segment(front: FrontDep, request: Request, id: Id, filename: str) -> Response:
     """Return a sealed file, or a range of it; its entity tag is its SHA-256."""

@@ -69,19 +69,19 @@ class Tail:
     def give_again(self, piece: Piece) -> None:
         """Take rows from the ring, for this client alone; they are never let go."""
         self.cursor = piece.next
-        self.outbox.put(Encoded(piece, self.key.encoding).to(self.id))
+        self.outbox.put_again(Encoded(piece, self.key.encoding).to(self.id))
 
     def tell_gaps(self, at: Cursor, epoch: int, seq: int, reason: str, end_known: bool = True) -> None:
         """Tell of the rows between a place and the next row that there is; `end_known` says that the
         epoch of the place is known to end there."""
         if at.epoch == epoch:
             if at.seq < seq:
-                self.outbox.put(self.gap_message(Gap(epoch, at.seq, seq, reason)))
+                self.outbox.put_again(self.gap_message(Gap(epoch, at.seq, seq, reason)))
             return
         if not end_known:
-            self.outbox.put(self.gap_message(Gap(at.epoch, at.seq, None, reason)))
+            self.outbox.put_again(self.gap_message(Gap(at.epoch, at.seq, None, reason)))
         if seq > 0:
-            self.outbox.put(self.gap_message(Gap(epoch, 0, seq, reason)))
+            self.outbox.put_again(self.gap_message(Gap(epoch, 0, seq, reason)))
 
     def _message(self, kind: str, **facts: Any) -> Message:
         stream = self.key.view.stream.name

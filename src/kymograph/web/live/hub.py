@@ -51,6 +51,7 @@ class Hub:
         self.clients: set[Client] = set()
         self.status = StatusPush(engine, self.clients)
         self._rows_dropped_before = 0
+        self._standing = 0
 
     # -- life ----------------------------------------------------------------------------------------------
     async def start(self) -> None:
@@ -59,6 +60,7 @@ class Hub:
         await self.status.start()
         self.spawn(self.status.run())
         self.spawn(self._watch())
+        self._standing = len(self._tasks)
 
     async def stop(self) -> None:
         """End every task and subscription."""
@@ -74,6 +76,11 @@ class Hub:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is being done for a client at this moment."""
+        return len(self._tasks) > self._standing
 
     @property
     def rows_dropped(self) -> int:
@@ -116,6 +123,7 @@ class Hub:
         """Forget a client and what it had subscribed to."""
         self.clients.discard(client)
         self._rows_dropped_before += client.outbox.rows_dropped
+        client.outbox.close()
         for id in list(client.tails):
             await self.unsubscribe(client, id)
 
@@ -125,6 +133,18 @@ class Hub:
         Raises:
             InvalidInput, NotFound, Conflict: and nothing is subscribed.
         """
+        # A client may leave at any moment; what was begun with the engine has to be ended with it.
+        work = asyncio.get_running_loop().create_task(self._subscribe(client, wish, binary))
+        self._tasks.add(work)
+        work.add_done_callback(self._finished)
+        await asyncio.shield(work)
+
+    def _finished(self, work: asyncio.Task[None]) -> None:
+        self._tasks.discard(work)
+        if not work.cancelled():
+            work.exception()  # taken note of here, if nobody is left who waits for it
+
+    async def _subscribe(self, client: Client, wish: Subscribe, binary: bool) -> None:
         if client.knows(wish.id):
             raise Conflict(f"there is a subscription {wish.id} already", hint="unsubscribe it first")
         if len(client.tails) + len(client.statuses) >= LIVE_SUBSCRIPTIONS_MAX:
@@ -138,9 +158,16 @@ class Hub:
         if wish.status:
             client.statuses[wish.id] = binary if wish.encoding is None else wish.encoding != "json"
             self.status.wake()
-        client.tails[wish.id] = []
-        for key in keys:
-            await self._follow(client, wish, key, places.get(key.view.stream.name))
+        client.tails[wish.id] = tails = list[Tail]()
+        try:
+            for key in keys:
+                tails.append(tail := Tail(wish.id, client.outbox, key, self._look_back))
+                await self._follow(tail, places.get(key.view.stream.name))
+        except KymographError:
+            await self.unsubscribe(client, wish.id)
+            raise
+        if client not in self.clients or client.tails.get(wish.id) is not tails:
+            await self._end(tails)  # it left meanwhile
 
     async def _key(self, name: str, wish: Subscribe, binary: bool) -> GroupKey:
         stream = await self._stream(name)
@@ -164,9 +191,11 @@ class Hub:
             raise NotFound("there is no stream of that name", streams=sorted(self._streams))
         return self._streams[name]
 
-    async def _follow(self, client: Client, wish: Subscribe, key: GroupKey, since: Cursor | None) -> None:
-        tail = Tail(wish.id, client.outbox, key, self._look_back)
-        client.outbox.put(tail.schema_message())
+    async def _follow(self, tail: Tail, since: Cursor | None) -> None:
+        key = tail.key
+        tail.outbox.put(tail.schema_message())
+        if since is not None and key.view.mode != "latest":
+            tail.cursor, tail.catching_up = since, True
         name = key.view.stream.name
         async with self._changing:
             if name not in self._feeds:
@@ -175,13 +204,11 @@ class Hub:
                 self._feeds[name] = Feed(opened)
             group = self._feeds[name].groups.setdefault(key, Group(key))
             group.tails.add(tail)
-            client.tails[wish.id].append(tail)
         if key.view.mode == "latest":
             blocks = await asyncio.to_thread(self._engine.history, name, None, 1)
             for block in blocks[-1:]:
                 tail.show_latest(key.view.piece([block]))
         elif since is not None:
-            tail.cursor = since
             self._look_back(tail)
 
     def _look_back(self, tail: Tail) -> None:
@@ -200,18 +227,25 @@ class Hub:
         if not client.knows(id):
             raise NotFound("there is no subscription of that name")
         client.statuses.pop(id, None)
-        for tail in client.tails.pop(id, []):
+        await self._end(client.tails.pop(id, []))
+
+    async def _end(self, tails: Sequence[Tail]) -> None:
+        for tail in tails:
             tail.closed = True
-            name = tail.key.view.stream.name
             async with self._changing:
-                feed = self._feeds[name]
-                group = feed.groups[tail.key]
-                group.tails.discard(tail)
-                if not group.tails:
-                    group.close()
-                    del feed.groups[tail.key]
-                if not feed.groups:
-                    await self._close_feed(name)
+                await self._let_go(tail, tail.key.view.stream.name)
+
+    async def _let_go(self, tail: Tail, name: str) -> None:
+        feed = self._feeds.get(name)
+        group = feed.groups.get(tail.key) if feed else None
+        if feed is None or group is None:
+            return  # the hub was stopped meanwhile
+        group.tails.discard(tail)
+        if not group.tails:
+            group.close()
+            del feed.groups[tail.key]
+        if not feed.groups:
+            await self._close_feed(name)
 
     async def _close_feed(self, name: str) -> None:
         feed = self._feeds.pop(name)

@@ -52,6 +52,7 @@ class _Item:
     encoded: Encoded | None = None
     piece: Piece | None = None
     key: Hashable = None
+    answer: bool = False
 
     @property
     def size(self) -> int:
@@ -75,6 +76,7 @@ class Outbox:
         self._bytes = 0
         self._newest: dict[Hashable, _Item] = {}
         self._losses: dict[Receiver, _Loss] = {}
+        self._answers = 0
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -84,10 +86,20 @@ class Outbox:
         self.rows_dropped = 0
 
     def put(self, message: Message) -> None:
-        """Queue what must not get lost."""
-        self._append(_Item(message))
-        if len(self._queue) > ANSWERS_MAX:
+        """Queue an answer or an event, which must not get lost."""
+        self._append(_Item(message, answer=True))
+        self._answers += 1
+        if self._answers > ANSWERS_MAX:
             self.overrun = True
+
+    def put_again(self, message: Message) -> None:
+        """Queue what the client asked to be given again; who does it waits for `room` before."""
+        self._append(_Item(message))
+
+    def close(self) -> None:
+        """Hold nobody up any more: the client is gone."""
+        self._queue.clear()
+        self._room.set()
 
     def put_newest(self, key: Hashable, message: Message) -> None:
         """Queue a message that takes the place of the one waiting under the same key."""
@@ -160,6 +172,7 @@ class Outbox:
                     await self._wake.wait()
             item = self._queue.popleft()
             self._bytes -= item.size
+            self._answers -= item.answer
             if item.key is not None:
                 self._newest.pop(item.key, None)
             if not self._room.is_set() and self._has_room():
