@@ -57,8 +57,6 @@ def test_no_question_is_a_surprise(
 def test_no_wish_is_a_surprise(
     house: House, recording: dict[str, Any], target: tuple[str, str], body: Any
 ) -> None:
-    import json
-
     method, path = target
     content = json.dumps(body).encode("utf-8", "surrogatepass")
     headers = {"content-type": "application/json"}
