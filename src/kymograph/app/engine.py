@@ -65,7 +65,7 @@ def serve(config: Config, on_ready: Callable[[str], None] = lambda url: None) ->
         _wait_ready(front, stop.event)
         on_ready(url)
         systemd.notify(f"READY=1\nSTATUS=recording to {station.folder.path}")
-        _watch(stop.event)
+        _watch(stop.event, station)
     finally:
         _end(station, link, front)
     return 0
@@ -82,10 +82,10 @@ def _wait_ready(front: FrontSupervisor | None, stop: threading.Event) -> None:
             raise front.refusal
 
 
-def _watch(stop: threading.Event) -> None:
+def _watch(stop: threading.Event, station: Station) -> None:
     interval_s = systemd.watchdog_interval_s()
     while not stop.wait(interval_s or _POLL_S):
-        if interval_s is not None:
+        if interval_s is not None and station.alive:
             systemd.notify("WATCHDOG=1")
 
 

@@ -32,6 +32,10 @@ FIRST_ROW_TIMEOUT_S: Final = 4.0
 """How long `begin_acquiring` waits for a row of each stream; the lidar's contract allows 5 s in all."""
 
 
+STUCK_S: Final = 10
+"""Housekeeping takes milliseconds; after so long without it something holds the engine."""
+
+
 class _Listening:
     """A subscription within the engine."""
 
@@ -60,6 +64,7 @@ class Station(RingHistory):
         """Instruments that a recording started to acquire, and that its end stops, by recording."""
         self._started_ns = self.clock.now_ns()
         self._quit = threading.Event()
+        self._kept_ns = self.clock.monotonic_ns()
         self._keeper = threading.Thread(target=self._keep, name="housekeeping", daemon=True)
 
     # -- life ----------------------------------------------------------------------------------------------
@@ -84,8 +89,14 @@ class Station(RingHistory):
         self._chronicle.close()
         self.folder.close()
 
+    @property
+    def alive(self) -> bool:
+        """Whether housekeeping goes round: False is for a watchdog to act on."""
+        return self.clock.monotonic_ns() - self._kept_ns < STUCK_S * 1_000_000_000
+
     def _keep(self) -> None:
         while not self._quit.wait(1.0):
+            self._kept_ns = self.clock.monotonic_ns()
             change = self.clock.observe()
             if change is not None:
                 body = {

@@ -25,8 +25,7 @@ def test_few_rows_stay_as_they_are(count: int) -> None:
 @pytest.mark.parametrize("count", [101, 1000, 99_999])
 @pytest.mark.parametrize("step", [1, 37, 5000, 10**6])
 def test_peaks_are_kept_exactly_however_the_rows_come(count: int, step: int) -> None:
-    if count // step > 5000:
-        pytest.skip("many additions of one row say nothing more")
+    step = max(step, count // 5000)  # more additions say nothing more
     times, columns = noise(count)
     reducer = Reducer("s", list(columns), 100)
     for at in range(0, count, step):
