@@ -90,16 +90,12 @@ SESSION_S_MAX: Final = 30 * 24 * 3600
 """Life of a browser's session: a wall display should not ask for its key more than monthly."""
 IDEMPOTENCY_KEYS_MAX: Final = 512
 """Answers remembered for a repeated Idempotency-Key; the oldest are forgotten."""
-EXPORTS_MAX: Final = 4
-"""Exports and downloads made at one time; the next waits for its turn."""
 EXPORT_WORKERS_MAX: Final = 2
 """Processes that make exports at one time: each takes a core and 100 MB of a small computer."""
 EXPORT_WAIT_S_MAX: Final = 30.0
 """How long an export waits for one of them to be free."""
 VIEW_WAIT_S_MAX: Final = 30.0
 """How long a view of a recording waits for those that were asked for before it."""
-HISTORY_ROWS_MAX: Final = 1_000_000
-"""Rows taken from a ring for one answer: 100 s at 10 kHz."""
 
 # Live -----------------------------------------------------------------------------------------------------
 LIVE_MESSAGE_BYTES_MAX: Final = 64 * 1024

@@ -20,7 +20,7 @@ from kymograph.service.keys import KeyStore
 from kymograph.web import faces, files, problems
 from kymograph.web.api import drivers, health, instruments, recordings, session, station, streams
 from kymograph.web.api.models import Problem
-from kymograph.web.auth import PUBLIC, Guard, needs, refuse_undeclared
+from kymograph.web.auth import PUBLIC, Guard, declared_scopes, needs, refuse_undeclared
 from kymograph.web.front import Front
 from kymograph.web.gate import Gate
 from kymograph.web.idempotency import Answers
@@ -64,7 +64,7 @@ def make_app(config: Config, engine: StationService, archive: Archive) -> FastAP
             await hub.stop()
 
     app = _Front(
-        title=f"Kymograph {config.station.name}",
+        title="Kymograph",
         version=__version__,
         description=_DESCRIPTION,
         openapi_url=None,
@@ -107,4 +107,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         "key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
     }
     said["security"] = [{}, {"bearer": []}, {"key": []}]
+    for route in app.routes:
+        for method in getattr(route, "methods", None) or ():
+            told = said["paths"].get(getattr(route, "path_format", ""), {}).get(method.lower())
+            if told is not None:
+                told["x-scope"] = declared_scopes(route)[0]
     return said

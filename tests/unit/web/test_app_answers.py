@@ -71,6 +71,7 @@ def test_the_description_is_whole(house: House) -> None:
     for path, item in description["paths"].items():
         for method, told in item.items():
             assert told.get("description"), (method, path)
+            assert told["x-scope"] in ("public", "read", "record", "control", "admin")
 
 
 def test_latest_and_data_of_a_stream(house: House) -> None:

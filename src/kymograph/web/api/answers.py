@@ -11,7 +11,6 @@ from fastapi import Query
 
 from kymograph.model.errors import InvalidInput
 from kymograph.model.limits import PAGE_ITEMS_MAX
-from kymograph.web.api.models import Problem
 from kymograph.web.problems import MEDIA_TYPE
 from kymograph.web.times import rfc3339
 
@@ -40,9 +39,6 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     content: dict[str, Any] = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     every = sorted({*statuses, *_ALWAYS})
     return {status: {"description": _SAYS[status], "content": content} for status in every}
-
-
-PROBLEM_SCHEMA: Final = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
 
 
 def encode_cursor(text: str) -> str:

@@ -115,8 +115,10 @@ function draw(path, method, operation, shapes) {
     inputs.set(one.name, input);
     return row(one.name, one.required, one.schema, one.description, input);
   });
-  const title = make("summary", {}, make("span", { class: `method ${method}` }, method.toUpperCase()), make("span", { class: "path" }, path), make("span", { class: "quiet" }, operation.summary ?? ""));
-  const inside = make("div", {}, make("p", {}, operation.description ?? ""), rows.length ? make("table", {}, ...rows) : null, answers(operation));
+  const says = (operation.description ?? operation.summary ?? "").replaceAll("`", "");
+  const scope = make("span", { class: "scope" }, operation["x-scope"] ?? "");
+  const title = make("summary", {}, make("span", { class: `method ${method}` }, method.toUpperCase()), make("span", { class: "path" }, path), make("span", { class: "quiet" }, says), scope);
+  const inside = make("div", {}, rows.length ? make("table", {}, ...rows) : null, answers(operation));
   inside.append(...trial(path, method, operation, shapes, inputs).filter(Boolean));
   const whole = make("details", {}, title, inside);
   whole.dataset.words = `${method} ${path} ${operation.summary ?? ""} ${operation.description ?? ""}`.toLowerCase();
