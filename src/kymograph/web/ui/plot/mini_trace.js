@@ -2,8 +2,8 @@
 import { html, useEffect, useRef } from "../html.js";
 import { drawEvery } from "../shell/frames.js";
 import { shade, traceColours } from "../shell/theme.js";
-import { live, stationNow } from "../station/state.js";
-import { api } from "../station/api.js";
+import { stationNow } from "../station/state.js";
+import { keepFilled } from "./filling.js";
 import { Trace } from "./trace.js";
 
 const WINDOW_S = 30;
@@ -66,25 +66,7 @@ export function MiniTraces({ stream, names }) {
   useEffect(() => {
     const trace = new Trace(names, WINDOW_S);
     const colours = traceColours();
-    api
-      .streamData(stream.name, {
-        channels: names.join(","),
-        seconds: WINDOW_S,
-        max_points: WINDOW_S * LIVE_HZ,
-      })
-      .then(
-        ({ time_ns: times, columns }) =>
-          trace.t.length ||
-          trace.add(
-            times.map((ns) => ns / 1e9),
-            columns,
-          ),
-      )
-      .catch(() => undefined);
-    const leave = live.subscribe(
-      { streams: [stream.name], channels: names, mode: "minmax", max_rate_hz: LIVE_HZ, resume: true },
-      { data: ({ t, columns }) => trace.add(t, columns), gap: () => trace.cut() },
-    );
+    const leave = keepFilled(trace, stream.name, { points: WINDOW_S * LIVE_HZ, rateHz: LIVE_HZ });
     const stopDrawing = drawEvery(FRAME_MS, () =>
       canvases.current.forEach((canvas, i) => {
         if (canvas) drawBand(canvas, trace, i, colours[i % colours.length]);

@@ -3,9 +3,9 @@ import { html, useEffect, useMemo, useRef, useState } from "../html.js";
 import { count, duration } from "../format.js";
 import { drawEvery } from "../shell/frames.js";
 import { Icon } from "../shell/icons.js";
-import { api } from "../station/api.js";
-import { live, stationNow } from "../station/state.js";
+import { stationNow } from "../station/state.js";
 import { Choice } from "./choice.js";
+import { keepFilled } from "./filling.js";
 import { LaneChips, LaneSharing, LaneStack, useLanes } from "./lane_stack.js";
 import { spanText, useSignal } from "./lanes.js";
 import { Trace } from "./trace.js";
@@ -29,44 +29,8 @@ function useTrace(stream, names, windowS) {
   const [dropped, setDropped] = useState(0);
   const trace = useMemo(() => new Trace(names, windowS), [stream.name, names.join(), windowS]);
   useEffect(() => {
-    const waiting = [];
-    let filled = false;
-    const stop = new AbortController();
-    const channels = names.join(",");
-    api
-      .streamData(stream.name, { channels, seconds: windowS, max_points: HISTORY_POINTS }, stop.signal)
-      .then(({ time_ns: times, columns }) =>
-        trace.add(
-          times.map((ns) => ns / 1e9),
-          columns,
-        ),
-      )
-      .catch(() => undefined) // an empty ring: the live rows alone will do
-      .finally(() => {
-        filled = true;
-        waiting.forEach(({ t, columns }) => trace.add(t, columns));
-      });
-    const leave = live.subscribe(
-      {
-        streams: [stream.name],
-        channels: names,
-        mode: "minmax",
-        max_rate_hz: liveRate(windowS),
-        resume: true,
-      },
-      {
-        data(message) {
-          if (filled) trace.add(message.t, message.columns);
-          else waiting.push(message);
-          if (message.dropped) setDropped((sum) => sum + message.dropped);
-        },
-        gap: () => trace.cut(),
-      },
-    );
-    return () => {
-      stop.abort();
-      leave();
-    };
+    const onDropped = (rows) => setDropped((sum) => sum + rows);
+    return keepFilled(trace, stream.name, { points: HISTORY_POINTS, rateHz: liveRate(windowS), onDropped });
   }, [trace]);
   return { trace, dropped };
 }
