@@ -296,8 +296,20 @@ def test_a_lost_catalog_is_made_anew(recorded, tmp_path):
 
     copy = tmp_path / "data"
     shutil.copytree(recorded, copy, ignore=shutil.ignore_patterns("*.sock", "catalog.db*"))
-    assert answer("verify", copy, "--rebuild")["rebuilt"] == 1
+    assert answer("verify", copy, "--rebuild")["rebuilt"]["recordings"] == 1
     assert [i["name"] for i in answer("recordings", "ls", "--data", copy)["items"]] == ["night"]
+
+
+def test_a_lost_manifest_is_made_anew_from_its_sealed_files(recorded, tmp_path):
+    import shutil
+
+    copy = tmp_path / "data"
+    shutil.copytree(recorded, copy, ignore=shutil.ignore_patterns("*.sock"))
+    [manifest] = copy.glob("recordings/*/manifest.json")
+    manifest.unlink()
+    rebuilt = answer("verify", copy, "--rebuild")["rebuilt"]
+    assert rebuilt["adopted"] and not rebuilt["failed"]
+    assert answer("verify", copy)["ok"] is True
 
 
 def test_a_recording_is_deleted_from_a_folder_that_nobody_owns(recorded, tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,6 +15,7 @@ from kymograph.model.errors import InvalidInput
 
 if TYPE_CHECKING:
     from kymograph.store.gaps import Gap
+    from kymograph.store.rebuild import Rebuilt
     from kymograph.store.verify import Progress, RecordingCheck
 
 EXAMPLES: Final = """\b
@@ -40,14 +42,18 @@ def verify(
     ],
     rebuild: Annotated[
         bool,
-        typer.Option("--rebuild", help="Make the catalog anew from the folders; the station must not run."),
+        typer.Option(
+            "--rebuild",
+            help="First take sealed files that no manifest knows into theirs, and make the catalog anew; "
+            "the station must not run.",
+        ),
     ] = False,
     as_json: output.Json = False,
 ) -> None:
     """Check hashes of sealed files, frames of journals, and the numbers of all rows.
 
-    It reads everything and changes nothing (but for the catalog, with --rebuild), and may be run at any time,
-    also while a station records.
+    It reads everything and changes nothing (but with --rebuild), and may be run at any time, also while a
+    station records.
     """
     from kymograph.store.verify import Report, verify_recording
     from kymograph.store.verify import verify as verify_data
@@ -61,11 +67,11 @@ def verify(
         else:
             raise InvalidInput(f"{where} is neither a data folder nor a recording", hint="see --help")
     if as_json:
-        output.emit({**report.to_dict(), "rebuilt": rebuilt})
+        output.emit({**report.to_dict(), "rebuilt": None if rebuilt is None else asdict(rebuilt)})
     else:
         _print(report.recordings)
         if rebuilt is not None:
-            output.say(f"The catalog was made anew: {rebuilt} recordings.")
+            _print_rebuilt(rebuilt)
     if not report.ok:
         raise typer.Exit(output.FAILED)
 
@@ -114,21 +120,26 @@ def _gap(gap: Gap) -> str:
     return f"{gap.stream}: {count} missing {place}: {gap.reason}"
 
 
-def _rebuild(data: Path) -> int:
+def _rebuild(data: Path) -> Rebuilt:
     import time
 
     from kymograph.model.clock import Clock
-    from kymograph.store.catalog import Catalog
     from kymograph.store.folder import DataFolder
+    from kymograph.store.rebuild import rebuild
 
     if not (data / "recordings").is_dir():
         raise InvalidInput(f"{data} is no data folder", hint="--rebuild is for the whole folder")
-    with DataFolder.open(data, Clock(time.monotonic_ns, time.time_ns)):
-        catalog = Catalog.open(data)
-        try:
-            return catalog.rebuild()
-        finally:
-            catalog.close()
+    clock = Clock(time.monotonic_ns, time.time_ns)
+    with DataFolder.open(data, clock) as folder:
+        return rebuild(folder, clock)
+
+
+def _print_rebuilt(rebuilt: Rebuilt) -> None:
+    for name in rebuilt.adopted:
+        output.say(f"{name} was taken into its manifest; its rows are numbered anew.")
+    for name, why in rebuilt.failed.items():
+        output.say(f"{name} could not be taken in: {why}")
+    output.say(f"The catalog was made anew: {rebuilt.recordings} recordings.")
 
 
 def add_to(app: typer.Typer) -> None:
