@@ -12,7 +12,7 @@ from pathlib import Path
 from kymograph.model.block import Block, Rows
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
-from kymograph.model.errors import Corrupt, KymographError
+from kymograph.model.errors import Corrupt, KymographError, NotFound
 from kymograph.model.recording import Recording, Segment
 from kymograph.store.catalog import Catalog
 from kymograph.store.folder import DataFolder
@@ -60,7 +60,10 @@ def rebuild(data: DataFolder, clock: Clock, progress: Callable[[str], None] = la
 
 def _adopt_all(folder: RecordingFolder, clock: Clock, done: Rebuilt) -> None:
     recording = folder.recording()
-    listed, replaced = folder.manifest()
+    try:
+        listed, replaced = folder.manifest()
+    except (NotFound, Corrupt):
+        listed, replaced = [], []
     known = {*replaced, *(segment.filename for segment in listed)}
     adopted: list[Segment] = []
     for path in folder.sealed_files(find(recording.format).suffix):
