@@ -95,7 +95,10 @@ class StationService(Protocol):
         ...
 
     def mark(self, recording_id: str, body: Mapping[str, Any], by: str = "") -> Plain:
-        """Add a `mark` event to a recording, running or ended, and return it."""
+        """Add a `mark` event to a recording, running or ended, and return it.
+
+        A `time_ns` in the body, the moment that was meant, becomes the event's.
+        """
         ...
 
     def delete(self, recording_id: str) -> None:

@@ -346,7 +346,11 @@ class Station(RingHistory):
         """See `StationService.mark`."""
         if not body:
             raise InvalidInput("a mark without a body", hint='give for example {"text": "door opened"}')
-        event = Event(str(uuid.uuid4()), self.clock.now_ns(), f"user/{by or 'local'}", "mark", dict(body))
+        said = dict(body)
+        time_ns = said.pop("time_ns", None)
+        if not isinstance(time_ns, int) or isinstance(time_ns, bool):
+            time_ns = self.clock.now_ns()
+        event = Event(str(uuid.uuid4()), time_ns, f"user/{by or 'local'}", "mark", said)
         self.recordings.add_event(recording_id, event)
         self._chronicle.show(event)
         return event.to_dict()

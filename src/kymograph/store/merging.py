@@ -21,6 +21,7 @@ from kymograph.model.recording import Segment, segment_from_dict
 from kymograph.store.formats import find
 from kymograph.store.formats.base import Format, Header
 from kymograph.store.frames import crc32c
+from kymograph.store.preview import PreviewBuilder
 from kymograph.store.recording_folder import PREVIEW_SUFFIX
 from kymograph.store.sealing import (
     Beat,
@@ -80,7 +81,8 @@ def merge(job: MergeJob, beat: Beat) -> Segment:
             yield from segment_blocks(folder, form, job.stream, segment, beat)
 
     header = Header(job.stream, job.started_ns, job.attributes)
-    sha256 = write_file(target, form, header, tally.count(_summed(blocks(), wrote)))
+    preview = PreviewBuilder(job.stream)
+    sha256 = write_file(target, form, header, preview.watch(tally.count(_summed(blocks(), wrote))))
     read = ColumnSums(job.stream)
     for rows in form.read(tmp_path(target), job.stream):
         beat()
@@ -88,7 +90,7 @@ def merge(job: MergeJob, beat: Beat) -> Segment:
     if read != wrote:
         tmp_path(target).unlink(missing_ok=True)
         raise Corrupt(f"{target.name} does not read back as it was written; the segments stay")
-    write_preview(folder / (job.target + PREVIEW_SUFFIX), job.stream, blocks())
+    write_preview(preview, folder / (job.target + PREVIEW_SUFFIX))
     publish(target)
     return tally.segment(job.stream.name, 0, target, sha256)
 

@@ -8,7 +8,6 @@ manifest lists is made again from its journal.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import io
 import logging
 import os
@@ -18,14 +17,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from kymograph.model.block import Block, Cursor
-from kymograph.model.channel import Stream
-from kymograph.model.errors import Corrupt, StorageError
+from kymograph.model.errors import Corrupt
 from kymograph.model.recording import Run, Segment
 from kymograph.store.durable import TMP_SUFFIX, fsync_folder, storage_error
 from kymograph.store.formats import find
 from kymograph.store.formats.base import Format, Header
 from kymograph.store.gaps import without_repeats
 from kymograph.store.journal import JournalReader
+from kymograph.store.preview import PreviewBuilder
 from kymograph.store.recording_folder import PREVIEW_SUFFIX, stem
 
 log = logging.getLogger(__name__)
@@ -122,8 +121,9 @@ def seal(job: SealJob, beat: Beat) -> Segment | None:
                 yield block
 
     target = folder / (name + form.suffix)
-    sha256 = write_file(target, form, header, tally.count(blocks()))
-    write_preview(folder / (name + PREVIEW_SUFFIX), stream, blocks())
+    preview = PreviewBuilder(stream)
+    sha256 = write_file(target, form, header, preview.watch(tally.count(blocks())))
+    write_preview(preview, folder / (name + PREVIEW_SUFFIX))
     publish(target)
     return tally.segment(job.stream, job.index, target, sha256)
 
@@ -198,14 +198,11 @@ def hash_file(path: Path, beat: Beat = lambda: None) -> str:
     return sha256.hexdigest()
 
 
-def write_preview(path: Path, stream: Stream, blocks: Iterable[Block]) -> None:
+def write_preview(preview: PreviewBuilder, path: Path) -> None:
     """Write the min/max sidecar that plots are drawn from. It can be made again: no error is raised."""
     try:
-        module = importlib.import_module("kymograph.store.preview")
-        module.write_preview(path, stream, blocks)
-    except ModuleNotFoundError:
-        return
-    except (OSError, StorageError, Corrupt, ValueError) as error:
+        preview.write(path)
+    except OSError as error:
         log.warning("no preview %s: %s", path.name, error)
 
 

@@ -7,12 +7,10 @@ counts: the journal until the manifest lists the file, the file from then on.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +22,7 @@ from kymograph.model.recording import Recording, Segment
 from kymograph.store.durable import remove_durably
 from kymograph.store.folder import DataFolder
 from kymograph.store.gaps import make_event
+from kymograph.store.header import attributes
 from kymograph.store.merging import MergeJob
 from kymograph.store.recording_folder import EVENTS_FILE, PREVIEW_SUFFIX, RecordingFolder, stem
 from kymograph.store.sealer import Sealer
@@ -209,19 +208,7 @@ class Segments:
         remove_replaced(self._folder, replaced)
 
     def _attributes(self, stream: str) -> dict[str, Any]:
-        recording = self._recording
-        started = datetime.fromtimestamp(recording.started_ns // 1_000_000_000, UTC)
-        return {
-            "station": self._station,
-            "station_id": self._station_id,
-            "recording": recording.name,
-            "recording_id": recording.id,
-            "stream": stream,
-            "instrument": stream.partition(".")[0],
-            "started": f"{started:%Y-%m-%dT%H:%M:%S}.{recording.started_ns % 1_000_000_000:09d}Z",
-            "metadata": json.dumps(dict(recording.metadata), ensure_ascii=False),
-            "origin": json.dumps(dict(recording.origin), ensure_ascii=False),
-        }
+        return attributes(self._recording, stream, self._station_id, self._station)
 
     def _complain(self, text: str, error: KymographError) -> None:
         if isinstance(error, NotFound | Unavailable):

@@ -162,7 +162,8 @@ def test_metadata_and_marks_stay_with_the_recording(station):
     station.mark(begun["id"], {"text": "door opened"}, by="anna")
     station.record_stop(begun["id"])
     station.annotate(begun["id"], {"c": 4})
-    station.mark(begun["id"], {"text": "afterwards"})
+    meant = station.mark(begun["id"], {"text": "afterwards", "time_ns": 17})
+    assert meant["time_ns"] == 17 and meant["body"] == {"text": "afterwards"}
     files = station.recordings.files(begun["id"])
     assert files.recording().metadata == {"a": 1, "c": 4}
     marks = [event for event in files.events.read() if event.kind == "mark"]
