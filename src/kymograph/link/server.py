@@ -118,6 +118,7 @@ class LinkServer:
         self._path = folder / frames.SOCKET_NAME
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="link-call")
         self._connections: set[_Connection] = set()
+        self._closed = False
         self._thread = threading.Thread(target=self._accept, name="link-accept", daemon=True)
         self._thread.start()
 
@@ -130,11 +131,13 @@ class LinkServer:
             if not frames.peer_is_ours(sock):
                 sock.close()
                 continue
-            threading.Thread(target=self._serve, args=(sock,), name="link-read", daemon=True).start()
+            connection = _Connection(sock, self._station, self._pool)
+            self._connections.add(connection)
+            if self._closed:
+                connection.outbox.close()
+            threading.Thread(target=self._serve, args=(connection,), name="link-read", daemon=True).start()
 
-    def _serve(self, sock: socket.socket) -> None:
-        connection = _Connection(sock, self._station, self._pool)
-        self._connections.add(connection)
+    def _serve(self, connection: _Connection) -> None:
         try:
             connection.run()
         finally:
@@ -142,6 +145,7 @@ class LinkServer:
 
     def close(self) -> None:
         """Stop listening and drop every connection."""
+        self._closed = True
         self._path.unlink(missing_ok=True)
         try:
             self._sock.shutdown(socket.SHUT_RDWR)

@@ -137,14 +137,16 @@ class Corrupt(StorageError):
     code = "corrupt"
 
 
-def _tree(root: type[KymographError]) -> Mapping[str, type[KymographError]]:
+def tree(root: type[KymographError] = KymographError) -> Mapping[str, type[KymographError]]:
+    """Return the errors of this tree by their code; what others derive from them is not of it."""
     found = {root.code: root}
     for child in root.__subclasses__():
-        found.update(_tree(child))
+        if child.__module__ == __name__:
+            found.update(tree(child))
     return found
 
 
 def error_from_dict(data: Mapping[str, Any]) -> KymographError:
     """Make the error again that `to_dict` took apart; an unknown code gives the root of the tree."""
-    kind = _tree(KymographError).get(str(data.get("code")), KymographError)
+    kind = tree().get(str(data.get("code")), KymographError)
     return kind(str(data.get("message", "")), hint=str(data.get("hint", "")), **dict(data.get("facts") or {}))
