@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 
 from kymograph.store.reader import RecordingReader
 from tests.bench.station import cpu_share, measured
 from tests.bench.table import Line, below
+from tests.running import until
 
 SECONDS = 15.0
 
 
 def run() -> list[Line]:
-    return [*recording(), start()]
+    return [*recording(), start(), front()]
 
 
 def recording() -> list[Line]:
@@ -46,3 +48,17 @@ def start() -> Line:
         [path] = (station.data / "recordings").iterdir()
         first_ns = next(b.first_ns for b in RecordingReader(path).blocks("gen") if b.first_ns > began_ns)
         return below("engine start to first recorded row", (first_ns - began_ns) / 1e9, "s", 1.5)
+
+
+def front() -> Line:
+    """From SIGKILL of the front to the next one's first answer, at 10 kHz x 24."""
+    with measured(10_000, 24) as station:
+        seconds: list[float] = []
+        for _ in range(5):
+            process = until(station.front, what="a front")
+            began = time.monotonic()
+            process.kill()
+            until(lambda pid=process.pid: (new := station.front()) and new.pid != pid, what="a new front")
+            until(station.answers, what="an answer")
+            seconds.append(time.monotonic() - began)
+        return below("front back after a kill, median of 5", statistics.median(seconds), "s", 3.0)
