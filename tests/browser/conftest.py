@@ -128,7 +128,7 @@ def served(folder: Path, config: str, *options: str) -> Iterator[tuple[str, Path
                 process.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     """The demonstration station and an instrument that is not there, with data in a folder of the test."""
     given = os.environ.get("KYMOGRAPH_BROWSER_TEST_URL")
@@ -151,9 +151,9 @@ def locked(tmp_path: Path) -> Iterator[tuple[str, str]]:
         yield url, found[0]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for all tests."""
+    """One Chromium for a file of tests; Playwright keeps an event loop running that others must not meet."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         pytest.skip("no Chromium here; `make test` installs one")
