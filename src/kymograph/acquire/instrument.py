@@ -298,7 +298,12 @@ class Instrument:
                 self._meter.add(feed.publish(rows), now_ns)
         if self._error and batches:
             self._recovered()
-        rest_s = self.block_interval_s - (self._clock.monotonic_ns() - began_ns) / 1e9
+        if not self._driver.paced:
+            self._rest(began_ns)
+
+    def _rest(self, since_ns: int) -> None:
+        """Let rows gather: a device that sends a byte a millisecond is not to be read that often."""
+        rest_s = self.block_interval_s - (self._clock.monotonic_ns() - since_ns) / 1e9
         if rest_s > 0.0005 and not self._quit:
             self._sleep(rest_s)
 

@@ -84,6 +84,8 @@ class Driver(ABC, Generic[OptionsT]):
     """
 
     Options: ClassVar[type[DriverOptions]] = DriverOptions
+    paced: ClassVar[bool] = False
+    """Whether `read` waits until its rows are due, so that nobody need rest between two reads."""
 
     def __init__(self, options: OptionsT, clock: Clock, port: str = "") -> None:
         self.options: OptionsT = options

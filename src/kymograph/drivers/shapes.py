@@ -34,6 +34,8 @@ class PolledDriver(Driver[OptionsT]):
     A poll that comes too late is left out and counted, never made up for by several in a row.
     """
 
+    paced = True
+
     def __init__(self, options: OptionsT, clock: Clock, port: str = "") -> None:
         super().__init__(options, clock, port)
         self.polls_missed = 0

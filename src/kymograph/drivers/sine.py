@@ -68,6 +68,7 @@ class Sine(Driver[SineOptions]):
     """A signal generator."""
 
     Options = SineOptions
+    paced = True
 
     def __init__(self, options: SineOptions, clock: Clock, port: str = "") -> None:
         super().__init__(options, clock, port)
