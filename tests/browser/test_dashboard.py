@@ -29,7 +29,7 @@ PIXELS_LIT = """canvas => {
 }"""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def recording(station: Station) -> dict[str, Any]:
     """A recording of a few seconds of everything, made without the page."""
     started = station.post("v1/recordings", {"name": "made-before"})

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from typing import IO, Final
 
 from kymograph.config import Config
@@ -18,9 +17,7 @@ from kymograph.model.errors import ConfigError, KymographError, error_from_dict
 log = logging.getLogger(__name__)
 
 BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Waits before a front that ended is started again; the last repeats."""
-HEALTHY_S: Final = 20.0
-"""A front that ran so long starts again without waiting."""
+"""Waits before a front that never answered is tried again; the last repeats. One that did starts at once."""
 READY_LINE: Final = "ready"
 """What a front writes on its standard output once it answers."""
 REFUSED: Final = "refused "
@@ -68,17 +65,16 @@ class FrontSupervisor:
     def _run(self) -> None:
         attempts = 0
         while not self._quit.is_set():
-            began = time.monotonic()
-            code = self._run_once()
+            code, answered = self._run_once()
             if self._quit.is_set() or self.refusal is not None:
                 return
-            attempts = 0 if time.monotonic() - began > HEALTHY_S else attempts + 1
+            attempts = 0 if answered else attempts + 1
             wait_s = BACKOFF_S[min(attempts, len(BACKOFF_S) - 1)]
             log.warning("the front ended with %s; started again in %.1f s", code, wait_s)
             self.restarts += 1
             self._quit.wait(wait_s)
 
-    def _run_once(self) -> int:
+    def _run_once(self) -> tuple[int, bool]:
         self._process = process = subprocess.Popen(
             [sys.executable, "-m", "kymograph.app.front"],
             stdin=subprocess.PIPE,
@@ -94,8 +90,9 @@ class FrontSupervisor:
         except BrokenPipeError:
             pass  # it ended at once; its exit code tells
         self._follow(process.stdout)
+        answered = self.ready.is_set()
         self.ready.clear()
-        return process.wait()
+        return process.wait(), answered
 
     def _follow(self, output: IO[str]) -> None:
         for line in output:
