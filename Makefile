@@ -8,6 +8,7 @@ help:  ## Show this list
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' $(MAKEFILE_LIST)
 
 setup: .venv/.ready  ## Make the project's own environment in .venv
+	@$(PY) -m compileall -q src  # a process that starts must not translate hundreds of files first
 
 .venv/.ready: requirements-dev.lock pyproject.toml tools/setup.sh $(wildcard tools/pins/*.lock)
 	@tools/setup.sh

@@ -95,7 +95,7 @@ environment() {
     rm -f "$stamp"
     install_uv
     say "Installing what requirements-dev.lock names (the first time takes some minutes on a Pi)"
-    uv pip sync --require-hashes requirements-dev.lock ||
+    uv pip sync --compile-bytecode --require-hashes requirements-dev.lock ||
         fail "the packages of requirements-dev.lock could not be installed"
     uv pip install --no-deps --build-constraints tools/pins/build.lock --editable . ||
         fail "the project itself could not be installed"

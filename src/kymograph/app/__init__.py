@@ -3,7 +3,3 @@
 The engine is the process that was started. It binds the port, starts the front with it, and starts it
 again whenever it ends; connections wait in the socket's queue meanwhile. Killing the front loses nothing.
 """
-
-from kymograph.app.engine import serve
-
-__all__ = ["serve"]

@@ -63,7 +63,7 @@ def load(path: Path, host: str, port: int | None, data: Path | None, settings: S
 
 
 def _serve(config: Config) -> None:
-    from kymograph.app import serve as run
+    from kymograph.app.engine import serve as run
 
     def ready(url: str) -> None:
         where = f"Open {url} in a browser" if url else "Running without a front"
