@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import threading
 import time
 
 import msgspec
@@ -16,6 +17,8 @@ from tests.bench.table import Line, at_most
 
 CLIENTS = 50
 SECONDS = 12.0
+ROUNDS = 3
+PORT = 18099
 BLOCK_INTERVAL_S = 0.02
 
 BARE = """
@@ -115,33 +118,48 @@ async def reach(url: str) -> None:
 
 
 def run() -> list[Line]:
-    import threading
-
-    with measured(10_000, 8) as station:
-        shares: list[float] = []
-        meter = threading.Thread(target=lambda: shares.append(cpu_share(station.front(), SECONDS - 3)))
-        meter.start()
-        mine, size = asyncio.run(ours(station.url.replace("http", "ws") + "/v1/live"))
-        meter.join()
-    port = 18099
-    server = subprocess.Popen([sys.executable, "-c", BARE, str(port), str(size), str(BLOCK_INTERVAL_S)])
-    try:
-
-        async def both() -> np.ndarray:
-            await reach(f"ws://127.0.0.1:{port}")
-            return await bare(f"ws://127.0.0.1:{port}")
-
-        theirs = asyncio.run(both())
-    finally:
-        server.kill()
-        server.wait()
+    """Take turns, so that what else the machine does falls on both alike; the median round counts."""
+    mine: list[np.ndarray] = []
+    theirs: list[np.ndarray] = []
+    shares: list[float] = []
+    for _ in range(ROUNDS):
+        latencies, size, share = station_round()
+        mine.append(latencies)
+        shares.append(share)
+        theirs.append(bare_round(size))
     peer = f"bare uvicorn WebSocket, {size} B each {BLOCK_INTERVAL_S * 1e3:g} ms"
     return [
         at_most(f"sample to {CLIENTS} clients, p50", q(mine, 50), "ms", peer, q(theirs, 50), 2.0),
         at_most(f"sample to {CLIENTS} clients, p99", q(mine, 99), "ms", peer, q(theirs, 99), 2.0),
-        Line(f"front with {CLIENTS} clients, 10 kHz x 8", shares[0], "% of a core"),
+        Line(f"front with {CLIENTS} clients, 10 kHz x 8", float(np.median(shares)), "% of a core"),
     ]
 
 
-def q(values: np.ndarray, percent: float) -> float:
-    return float(np.percentile(values, percent))
+def station_round() -> tuple[np.ndarray, int, float]:
+    """Return latencies through a station in ms, a message's size, and what the front took of a core."""
+    with measured(10_000, 8) as station:
+        shares: list[float] = []
+        meter = threading.Thread(target=lambda: shares.append(cpu_share(station.front(), SECONDS - 3)))
+        meter.start()
+        latencies, size = asyncio.run(ours(station.url.replace("http", "ws") + "/v1/live"))
+        meter.join()
+    return latencies, size, shares[0]
+
+
+def bare_round(size: int) -> np.ndarray:
+    """Return latencies in ms through a server that does nothing but send messages of that size."""
+    server = subprocess.Popen([sys.executable, "-c", BARE, str(PORT), str(size), str(BLOCK_INTERVAL_S)])
+    try:
+
+        async def both() -> np.ndarray:
+            await reach(f"ws://127.0.0.1:{PORT}")
+            return await bare(f"ws://127.0.0.1:{PORT}")
+
+        return asyncio.run(both())
+    finally:
+        server.kill()
+        server.wait()
+
+
+def q(rounds: list[np.ndarray], percent: float) -> float:
+    return float(np.median([np.percentile(values, percent) for values in rounds]))
