@@ -131,3 +131,89 @@ def test_a_station_cannot_be_changed_once_it_is_read(tmp_path):
     config = load(written(tmp_path, ""))
     with pytest.raises(ValueError, match="frozen"):
         config.web.port = 1
+
+
+ENVIRONMENT = """
+[environment]
+SERIAL_BAUD = "instruments.lidar.port?baud"
+SERIAL_PORT = "instruments.lidar.port"
+API_PORT = "web.port"
+DATA_PATH = "station.data"
+LOG_LEVEL = "station.log_level"
+MODEL = "instruments.lidar.options.model"
+"""
+
+
+def test_the_environment_counts_more_than_the_file(tmp_path):
+    environ = {
+        "API_PORT": "9150", "DATA_PATH": "/data/q", "SERIAL_PORT": "/dev/ttyUSB1", "SERIAL_BAUD": "19200",
+        "LOG_LEVEL": "WARNING", "MODEL": "G4", "HOME": "/root",
+    }  # fmt: skip
+    config = load(written(tmp_path, LIDAR + ENVIRONMENT), environ=environ)
+    assert config.web.port == 9150
+    assert config.station.data == Path("/data/q")
+    assert config.station.log_level == "warning"
+    assert config.instruments["lidar"].port == "serial:///dev/ttyUSB1?baud=19200"
+    assert config.driver_options("lidar").model == "G4"
+    assert ("API_PORT", "web.port", "9150") in config.overrides
+    assert len(config.overrides) == 6
+
+
+def test_what_is_not_set_or_empty_leaves_the_file_as_it_is(tmp_path):
+    config = load(written(tmp_path, LIDAR + ENVIRONMENT), environ={"API_PORT": ""})
+    assert config.overrides == ()
+    assert config.web.port == 8000
+    assert config.instruments["lidar"].port == "sim://ydlidar?model=X4"
+
+
+def test_a_parameter_is_set_in_the_address_that_is_there(tmp_path):
+    text = (
+        LIDAR.replace("sim://ydlidar?model=X4", "serial:///dev/ttyUSB0?baud=9600&parity=even") + ENVIRONMENT
+    )
+    config = load(written(tmp_path, text), environ={"SERIAL_BAUD": "115200"})
+    assert config.instruments["lidar"].port == "serial:///dev/ttyUSB0?baud=115200&parity=even"
+
+
+def test_a_parameter_needs_an_address(tmp_path):
+    with pytest.raises(ConfigError, match="environment variable BAUD"):
+        load(written(tmp_path, '[environment]\nBAUD = "web.host?baud"\n'), environ={"BAUD": "1"})
+
+
+def test_a_setting_counts_more_than_the_environment(tmp_path):
+    config = load(written(tmp_path, ENVIRONMENT), ["web.port=1"], {"API_PORT": "2", "LOG_LEVEL": "debug"})
+    assert config.web.port == 1
+    assert [one.variable for one in config.overrides] == ["LOG_LEVEL"]
+
+
+@pytest.mark.parametrize(
+    ("environ", "key", "variable"),
+    [
+        ({"API_PORT": "many"}, "web.port", "API_PORT"),
+        ({"LOG_LEVEL": "chatty"}, "station.log_level", "LOG_LEVEL"),
+        ({"MODEL": "X99", "API_PORT": "1"}, "instruments.lidar", "MODEL"),
+    ],
+)
+def test_a_wrong_value_is_blamed_on_its_variable(environ, key, variable, tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, LIDAR + ENVIRONMENT), environ=environ)
+    assert key in caught.value.message
+    assert f"it was set by {variable} in the environment" in caught.value.hint
+
+
+def test_an_error_of_the_file_is_not_blamed_on_the_environment(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        load(written(tmp_path, "[web]\nhots = 1\n" + ENVIRONMENT), environ={"API_PORT": "1"})
+    assert "API_PORT" not in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "line", ["'a b' = 'web.port'", "A = 'port'", "A = ''", "A = 3", "A = 'environment.B'", "A = 'web..port'"]
+)
+def test_an_environment_table_that_makes_no_sense_is_refused(line, tmp_path):
+    with pytest.raises(ConfigError, match="environment"):
+        load(written(tmp_path, f"[environment]\n{line}\n"), environ={"A": "1"})
+
+
+def test_the_path_of_a_device_is_an_address(tmp_path):
+    config = load(written(tmp_path, LIDAR.replace("sim://ydlidar?model=X4", "/dev/ttyUSB0")))
+    assert config.instruments["lidar"].port == "serial:///dev/ttyUSB0"

@@ -46,7 +46,8 @@ def serve(config: Config, on_ready: Callable[[str], None] = lambda url: None) ->
     Raises:
         KymographError: the station cannot start: configuration, data folder or port.
     """
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT, stream=sys.stderr)
+    level = config.station.log_level.upper()
+    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
     stop = _StopSignal()
     sock = bind(config.web.host, config.web.port) if config.web.enabled else None
     url = ""

@@ -43,10 +43,9 @@ def main() -> None:
     _end_with_parent()
     from kymograph.web import server
 
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s - %(levelname)s - %(message)s", stream=sys.stderr
-    )
     config = Config.model_validate(task["config"])
+    level = config.station.log_level.upper()
+    logging.basicConfig(level=level, format="%(asctime)s - %(levelname)s - %(message)s", stream=sys.stderr)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     engine = EngineClient(config.station.data, on_lost=lambda: os.kill(os.getpid(), signal.SIGTERM))
     archive = Archive(config.station.data)

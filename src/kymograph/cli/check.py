@@ -59,6 +59,8 @@ def _station(plan: Plan) -> None:
         if web.open and who != "this computer only":
             keys = "open: anyone may read and record"
         output.say(f"Dashboard http://{web.host}:{web.port} for {who}, {keys}")
+    for one in plan.config.overrides:
+        output.say(f"From the environment: {one.key} = {one.text} ({one.variable})")
     if web.faces:
         output.say(f"Faces: {', '.join(web.faces)}")
     recording = plan.config.recording

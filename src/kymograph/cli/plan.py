@@ -117,6 +117,7 @@ class Plan:
             "data": str(self.config.station.data.expanduser().absolute()),
             "web": {"enabled": web.enabled, "host": web.host, "port": web.port, "faces": list(web.faces)},
             "recording": self.config.recording.model_dump(),
+            "environment": [one._asdict() for one in self.config.overrides],
             "instruments": [instrument.to_dict() for instrument in self.instruments],
             "bytes_per_s": self.bytes_per_s,
             "memory": {**memory, "total": sum(memory.values()), "installed": installed_bytes()},

@@ -117,7 +117,7 @@ def test_json_has_a_stable_shape(tmp_path, capsys):
     assert run(["check", str(tmp_path / "s.toml"), "--data", str(tmp_path / "data"), "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert set(told) == {
-        "name", "data", "web", "recording", "instruments", "bytes_per_s", "memory", "disk",
+        "name", "data", "web", "recording", "environment", "instruments", "bytes_per_s", "memory", "disk",
     }  # fmt: skip
     [instrument] = told["instruments"]
     assert set(instrument) == {"name", "driver", "port", "start", "simulated", "link_load", "streams"}
@@ -129,6 +129,21 @@ def test_json_has_a_stable_shape(tmp_path, capsys):
     }
     assert told["data"] == str(tmp_path / "data")
     assert not (tmp_path / "data").exists()
+
+
+def test_what_the_environment_says_is_shown(tmp_path, capsys, monkeypatch):
+    table = '[environment]\nAPI_PORT = "web.port"\nLOG_LEVEL = "station.log_level"\n'
+    (tmp_path / "s.toml").write_text(SINE + table, "utf-8")
+    monkeypatch.setenv("API_PORT", "9150")
+    monkeypatch.delenv("LOG_LEVEL", raising=False)
+    assert run(["check", str(tmp_path / "s.toml")]) == 0
+    said = capsys.readouterr().out
+    assert "From the environment: web.port = 9150 (API_PORT)" in said
+    assert "http://127.0.0.1:9150" in said
+    assert "LOG_LEVEL" not in said
+    assert run(["check", str(tmp_path / "s.toml"), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["environment"] == [{"variable": "API_PORT", "key": "web.port", "text": "9150"}]
 
 
 def test_serve_can_check_too(tmp_path, capsys):
