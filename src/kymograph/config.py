@@ -86,8 +86,18 @@ def _address(port: str) -> str:
     return f"serial://{port}" if port.startswith("/") else port
 
 
+def _split(value: object) -> object:
+    """Take text with commas for a list: an environment variable cannot be one."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return value
+
+
 def _lower(text: object) -> object:
     return text.lower() if isinstance(text, str) else text
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_split)]
 
 
 class _Table(BaseModel):
@@ -115,11 +125,11 @@ class WebTable(_Table):
     """Let anyone who reaches a wide bind read and record without a key."""
     open_control: bool = False
     """With `open`, let them control actuators too."""
-    origins: tuple[str, ...] = ()
+    origins: Names = ()
     """Further web origins whose pages may talk to this station."""
-    hosts: tuple[str, ...] = ()
+    hosts: Names = ()
     """Further names under which browsers reach this station."""
-    faces: tuple[str, ...] = ()
+    faces: Names = ()
     enabled: bool = True
     """Whether to run a front at all."""
 

@@ -3,6 +3,7 @@
 import re
 import shlex
 from fnmatch import fnmatch
+from itertools import pairwise
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
@@ -13,10 +14,14 @@ def instructions():
     return [tuple(line.split(None, 1)) for line in text.splitlines() if line.strip()]
 
 
-def final_stage():
+def stage(name):
+    """Return the instructions of a stage, its FROM first."""
     found = instructions()
-    last = max(i for i, (word, _) in enumerate(found) if word == "FROM")
-    return found[last:]
+    starts = [i for i, (word, _) in enumerate(found) if word == "FROM"] + [len(found)]
+    for start, stop in pairwise(starts):
+        if found[start][1].endswith(f" AS {name}"):
+            return found[start:stop]
+    raise AssertionError(name)
 
 
 def let_through(path):
@@ -50,21 +55,25 @@ def test_the_demo_that_a_link_points_to_is_copied_with_the_source():
 
 
 def test_it_runs_as_a_user_of_its_own_with_the_serial_group():
-    stage = final_stage()
-    assert ("USER", "kymograph") in stage
-    made = next(rest for word, rest in stage if word == "RUN" and "useradd" in rest)
+    steps = stage("station")
+    assert ("USER", "kymograph") in steps
+    made = next(rest for word, rest in steps if word == "RUN" and "useradd" in rest)
     assert "--groups dialout" in made
-    after = [word for word, _ in stage[stage.index(("USER", "kymograph")) :]]
+    after = [word for word, _ in steps[steps.index(("USER", "kymograph")) :]]
     assert "RUN" not in after
     assert "COPY" not in after
 
 
 def test_it_is_told_to_end_as_the_program_expects_and_says_how_it_is():
-    words = dict(final_stage())
+    words = dict(stage("station"))
     assert words["STOPSIGNAL"] == "SIGTERM"
     assert words["VOLUME"] == "/data"
     assert "/healthz" in words["HEALTHCHECK"]
     assert words["ENTRYPOINT"] == '["kymograph"]'
+
+
+def test_without_a_target_it_is_the_station():
+    assert instructions()[-1] == ("FROM", "station")
 
 
 def test_packages_come_from_the_lock_file_by_hash():
