@@ -13,6 +13,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -22,13 +24,16 @@ from kymograph.store.reader import RecordingReader
 from tests.running import RunningStation, generator
 
 CLIENTS, DEAF = 20, 10
+DEAF_S = 60.0
 MEMORY_GROWTH_MAX = 1.10
 """Of the resident bytes after the first tenth: what allocators may keep, not what leaks."""
 
 
 def follow(url: str, deaf: bool) -> ClientConnection:
     """Subscribe to everything; a deaf client asks and never reads."""
-    client = connect(url.replace("http", "ws") + "/v1/live", compression=None, max_size=None)
+    # No pings: that the deaf are cut off is the station's doing, not this library's.
+    address = url.replace("http", "ws") + "/v1/live"
+    client = connect(address, compression=None, max_size=None, ping_interval=None)
     client.send('{"type": "hello"}')
     client.recv()
     client.send('{"type": "subscribe", "id": "a", "streams": ["gen"], "encoding": "msgpack"}')
@@ -37,6 +42,25 @@ def follow(url: str, deaf: bool) -> ClientConnection:
     else:
         threading.Thread(target=lambda: [None for _ in client], daemon=True).start()
     return client
+
+
+@contextmanager
+def deafness(url: str) -> Iterator[None]:
+    """Have clients that never read, and as many new ones each minute: the station cuts them off."""
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        while not ended.is_set():
+            deaf = [follow(url, True) for _ in range(DEAF)]
+            ended.wait(DEAF_S)
+            for client in deaf:
+                client.socket.close()
+
+    thread = threading.Thread(target=come_and_go)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
 
 
 def weigh(processes: list[psutil.Process]) -> list[int]:
@@ -60,11 +84,12 @@ def soak(minutes: float) -> list[str]:
         station = RunningStation(Path(folder), generator(10_000, 24), "[ring]\nbytes_max = 4194304\n")
         with station:
             recording = station.call("POST", "/v1/recordings", {"name": "soak"})
-            clients = [follow(station.url, i < DEAF) for i in range(CLIENTS)]
+            hearing = [follow(station.url, False) for _ in range(CLIENTS - DEAF)]
             front = station.front()
             assert front is not None
-            weights = watch([station.engine, front], minutes)
-            for client in clients:
+            with deafness(station.url):
+                weights = watch([station.engine, front], minutes)
+            for client in hearing:
                 client.socket.close()
             ended = station.call("POST", f"/v1/recordings/{recording['id']}/stop")
         names = [f"{p} {what}" for p in ("engine", "front") for what in ("memory", "threads", "descriptors")]
