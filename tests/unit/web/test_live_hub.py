@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from typing import Any
@@ -172,6 +173,49 @@ def test_resume_gives_what_was_missed_then_live_without_hole_or_duplicate(
             assert ranges[0][1] == 37
             assert all(a[2] == b[1] for a, b in pairwise(ranges))
             assert not listener.of("gap")
+
+    asyncio.run(run())
+
+
+def test_resume_in_an_epoch_that_an_empty_ring_does_not_know(
+    live_house: Any, memory_station: Any, wait_until: Wait
+) -> None:
+    async def run() -> None:
+        async with live_house() as h:
+            client, listener = h.enter()
+            await h.subscribe(client, since={"s": (999, 50)})
+            await wait_until(lambda: not h.hub.busy)
+            for _ in range(2):
+                memory_station.make(10)
+            await wait_until(lambda: listener.ranges() and listener.ranges()[-1][2] == 20)
+            [gap] = listener.of("gap")
+            assert (gap["epoch"], gap["from_seq"], gap["to_seq"]) == (999, 50, None)
+            assert gap["reason"] == "not in ring"
+
+    asyncio.run(run())
+
+
+def test_rows_that_come_while_the_ring_is_found_empty_are_not_left_out(
+    live_house: Any, make_station: Any, wait_until: Wait
+) -> None:
+    class Late(make_station):
+        """Its first row is there just after the ring was looked into."""
+
+        def history(self, *asked: Any) -> Any:
+            found = super().history(*asked)
+            if not self.seq:
+                self.make(10)
+                time.sleep(0.05)  # the event loop sees it go by
+            return found
+
+    async def run() -> None:
+        async with live_house(Late()) as h:
+            client, listener = h.enter()
+            await h.subscribe(client, since={"s": (1000, 0)})
+            await wait_until(lambda: not h.hub.busy)
+            h.engine.make(10)
+            await wait_until(lambda: listener.ranges() and listener.ranges()[-1][2] == 20)
+            assert listener.of("gap") == [] and listener.ranges()[0][1] == 0
 
     asyncio.run(run())
 

@@ -58,7 +58,7 @@ async def _step(engine: StationService, tail: Tail, group: Group) -> bool:
     rows_max = max(min(_STEP_BYTES // stream.row_nbytes, BLOCK_ROWS_MAX - 1), 1)
     # The row before is asked for too: if it is still there, a jump after it was made by the device, and an
     # epoch that ends with it has really ended.
-    before = Cursor(at.epoch, max(at.seq - 1, 0))
+    before, passed = Cursor(at.epoch, max(at.seq - 1, 0)), group.flushed
     blocks = await asyncio.to_thread(engine.history, stream.name, before, rows_max + 1)
     known = bool(blocks) and (blocks[0].epoch, blocks[0].seq) == before and at.seq > 0
     fresh = rest(blocks, at)
@@ -67,7 +67,8 @@ async def _step(engine: StationService, tail: Tail, group: Group) -> bool:
         tail.give_again(group.key.view.piece(run, _stretches(run, group.key.rate_hz)))
         at, known = Cursor(*run[-1].next), True
     if not fresh:
-        return False
+        tail.end_unknown = not known
+        return group.flushed != passed  # rows came by while the ring was asked, and it has them by now
     live = group.flushed
     if live is None:
         return sum(block.rows for block in fresh) >= rows_max

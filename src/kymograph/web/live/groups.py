@@ -36,6 +36,8 @@ class Tail:
         self.catching_up = False
         self.gap_accepted = False
         """Whether the ring was asked for the rows up to the next ones, and does not have them."""
+        self.end_unknown = False
+        """Whether the ring did not know the epoch of the cursor any more, so that it may have gone on."""
         self.closed = False
         self._on_gap = on_gap
 
@@ -54,11 +56,12 @@ class Tail:
             if _jumps(at, piece) and not self.gap_accepted:
                 self._on_gap(self)
                 return
-            self.tell_gaps(at, piece.epoch, piece.seq_from, "missing")
+            reason = "not in ring" if self.end_unknown else "missing"
+            self.tell_gaps(at, piece.epoch, piece.seq_from, reason, not self.end_unknown)
             if at.epoch == piece.epoch and at.seq > piece.seq_from:
                 piece = self.key.view.piece(rest(piece.blocks, at))
                 encoded = Encoded(piece, self.key.encoding)
-        self.gap_accepted = False
+        self.gap_accepted = self.end_unknown = False
         self.cursor = piece.next
         self.outbox.put_rows(self, piece, encoded)
 
