@@ -101,8 +101,16 @@ def assert_same(found: tuple[Times, Sequence[Column]], wanted: tuple[Times, Sequ
         assert got.tobytes() == want.tobytes()
 
 
-@pytest.fixture(params=ALL)
+SPELLED = {
+    "time": "timestamp", "constants": {"station": "Höhle 7"}, "labels": ["as.uint8-x", "as.int8-x"],
+    "channels": {"as.float64-x": "value", "distance": "TempC", "as.uint8-x": "mode"},
+}  # fmt: skip
+
+
+@pytest.fixture(params=[*ALL, "spelled"])
 def form(request: pytest.FixtureRequest) -> Format:
+    if request.param == "spelled":
+        return formats.find("jsonl", spelling=SPELLED)
     return formats.find(request.param)
 
 

@@ -33,7 +33,7 @@ class Channel:
     """One measured quantity.
 
     `unit` is a UCUM code (`Cel`, `hPa`, `mm`, `deg`); "" is dimensionless. `low` and `high` bound what the
-    sensor can mean; they scale plots and never clip data.
+    sensor can mean; they scale plots and never clip data. `labels` are words for the values 0, 1, 2, …
     """
 
     name: str
@@ -42,6 +42,7 @@ class Channel:
     description: str = ""
     low: float | None = None
     high: float | None = None
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         safe_name(self.name, "channel name")
@@ -51,12 +52,14 @@ class Channel:
             )
         if self.dtype not in DTYPES:
             raise InvalidInput(f"channel {self.name} has an unknown dtype {self.dtype}", allowed=list(DTYPES))
+        if self.labels and "int" not in self.dtype:
+            raise InvalidInput(f"channel {self.name} has labels and is not of whole numbers")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the channel as plain data."""
         return {
             "name": self.name, "dtype": self.dtype, "unit": self.unit,
-            "description": self.description, "low": self.low, "high": self.high,
+            "description": self.description, "low": self.low, "high": self.high, "labels": list(self.labels),
         }  # fmt: skip
 
 
@@ -128,6 +131,7 @@ def stream_from_dict(data: Mapping[str, Any]) -> Stream:
                 description=c.get("description", ""),
                 low=c.get("low"),
                 high=c.get("high"),
+                labels=tuple(c.get("labels") or ()),
             )
             for c in channels
         ),

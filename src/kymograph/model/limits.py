@@ -124,3 +124,7 @@ LINE_BYTES_MAX: Final = 4096
 """Bytes of one text line from a device; more without an end of line is noise."""
 CATCH_UP_S_MAX: Final = 2.0
 """How far back a signal generator makes rows that were due; beyond, they are reported as missing."""
+ATTACHMENTS_MAX: Final = 16
+"""Files that may be put beside a recording as it begins: calibration, notes, what a client keeps there."""
+ATTACHMENT_BYTES_MAX: Final = 262_144
+"""Of one: they are written while the caller waits for the recording to begin."""

@@ -71,7 +71,9 @@ class Recording:
     """What `recording.json` holds: written before the first row, and once more at the end.
 
     `origin` freezes what made the data: configuration, calibration, driver and program versions.
-    `merge` asks for one file named after the recording once it has ended.
+    `merge` asks for one file named after the recording once it has ended. `file_stem` begins the names of
+    sealed files in place of the stream's, where there is one stream only; `format_options` are how its format
+    spells what it writes.
     """
 
     id: str
@@ -85,11 +87,21 @@ class Recording:
     merge: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
     origin: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    file_stem: str = ""
+    format_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     @property
     def running(self) -> bool:
         """Whether rows are still being added."""
         return self.ended == RECORDING
+
+    def stem_of(self, stream: str) -> str:
+        """Return what the names of a stream's sealed files begin with."""
+        return self.file_stem or stream
+
+    def stream_of(self, stem: str) -> Stream | None:
+        """Return the stream whose sealed files begin so, None if there is none."""
+        return next((stream for stream in self.streams if self.stem_of(stream.name) == stem), None)
 
     def end(self, how: str, at_ns: int) -> Recording:
         """Return this recording as ended in that way at that time."""
@@ -103,6 +115,7 @@ class Recording:
             "streams": [stream.to_dict() for stream in self.streams],
             "metadata": dict(self.metadata),
             "origin": dict(self.origin),
+            "format_options": dict(self.format_options),
         }
 
 

@@ -73,8 +73,10 @@ class StationService(Protocol):
     def record_start(self, request: Mapping[str, Any]) -> Plain:
         """Begin a recording and return it.
 
-        `request`: `name`; `streams` or `instruments` (default: all); `format`, `segment_interval_s`,
-        `merge`, `metadata`, `by`; `unique` refuses a name that was ever used; `begin_acquiring` opens and
+        `request`: `name`; `streams` or `instruments` (default: all); `format`, `format_options`,
+        `segment_interval_s`, `merge`, `metadata`, `by`; `id`, a UUID of the caller's own; `file_stem`, what
+        the sealed files of one stream are called; `attachments`, texts by file name; `unique` refuses
+        a name that was ever used; `begin_acquiring` opens and
         starts the instruments and waits `first_row_timeout_s` for a row of each, undoing all if none comes.
 
         Raises:

@@ -13,7 +13,7 @@ from kymograph.config import RecordingTable
 from kymograph.model import limits
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
-from kymograph.model.errors import Conflict, InvalidInput, KymographError
+from kymograph.model.errors import Conflict, InvalidInput, KymographError, NotFound
 from kymograph.model.event import Event
 from kymograph.model.names import safe_name
 from kymograph.model.recording import Recording
@@ -21,7 +21,7 @@ from kymograph.store import formats
 from kymograph.store.catalog import Catalog
 from kymograph.store.folder import DataFolder
 from kymograph.store.recorder import Recorder, RecorderOptions
-from kymograph.store.recording_folder import RecordingFolder
+from kymograph.store.recording_folder import RecordingFolder, attachment_name
 from kymograph.store.recovery import recover_all
 from kymograph.store.sealer import Sealer
 from kymograph.store.segments import Told
@@ -31,6 +31,37 @@ log = logging.getLogger(__name__)
 STOP_TIMEOUT_S: Final = 8.0
 """How long ending a recording may take; what is not sealed by then is sealed in the background or later."""
 SEGMENT_INTERVAL_S_MAX: Final = 86_400.0
+
+
+def check_attachments(attachments: Mapping[str, str]) -> None:
+    """Refuse attachments that are too many, too large, or not named as they may be.
+
+    Raises:
+        InvalidInput: with the reason.
+    """
+    if len(attachments) > limits.ATTACHMENTS_MAX:
+        raise InvalidInput(f"{len(attachments)} attachments", allowed=f"at most {limits.ATTACHMENTS_MAX}")
+    for name, text in attachments.items():
+        if len(text.encode()) > limits.ATTACHMENT_BYTES_MAX:
+            raise InvalidInput(f"{name} is too large", allowed=f"at most {limits.ATTACHMENT_BYTES_MAX} bytes")
+        attachment_name(name)
+
+
+def _uuid(given: object) -> str:
+    if given is None:
+        return str(uuid.uuid4())
+    try:
+        return str(uuid.UUID(str(given)))
+    except ValueError:
+        raise InvalidInput("the id of a recording is a UUID", given=str(given)[:80]) from None
+
+
+def _file_stem(given: object, streams: tuple[Stream, ...]) -> str:
+    if not given:
+        return ""
+    if len(streams) != 1:
+        raise InvalidInput("file_stem names the files of one stream", hint="record that stream alone")
+    return safe_name(given, "file_stem")
 
 
 class Recordings:
@@ -69,10 +100,13 @@ class Recordings:
             Conflict: a stream is being recorded, or a name that must be unique exists.
         """
         recording = self._plan(request, tuple(streams), origin)
+        check_attachments(request.get("attachments") or {})
         with self._lock:
             self._refuse_busy(recording)
             if request.get("unique"):
                 self._refuse_known(recording.name)
+            if request.get("id"):
+                self._refuse_same(recording)
             self._reserved[recording.id] = recording
         return recording
 
@@ -81,13 +115,17 @@ class Recordings:
         with self._lock:
             self._reserved.pop(recording.id, None)
 
-    def begin(self, recording: Recording) -> Recorder:
+    def begin(self, recording: Recording, attachments: Mapping[str, str] | None = None) -> Recorder:
         """Start the recorder of a reserved recording, or of one that a crash interrupted.
+
+        `attachments` are texts by file name, put beside it before its first row.
 
         Raises:
             StorageError: the disk does not let us.
         """
-        options = RecorderOptions(flush_interval_s=self._table.flush_interval_s, told=self._told)
+        options = RecorderOptions(
+            flush_interval_s=self._table.flush_interval_s, told=self._told, attachments=attachments or {}
+        )
         recorder = Recorder(self._folder, recording, self._sealer, self._clock, options)
         recorder.start()
         with self._lock:
@@ -105,16 +143,20 @@ class Recordings:
         if not limits.SEGMENT_INTERVAL_S_MIN <= interval_s <= SEGMENT_INTERVAL_S_MAX:
             allowed = f"{limits.SEGMENT_INTERVAL_S_MIN:g} to {SEGMENT_INTERVAL_S_MAX:g} s"
             raise InvalidInput(f"a segment interval of {interval_s:g} s", allowed=allowed)
+        options = dict(request.get("format_options") or {})
+        form = formats.find(str(request.get("format") or self._table.format), **options)
         return Recording(
-            id=str(uuid.uuid4()),
+            id=_uuid(request.get("id")),
             name=safe_name(request.get("name"), "recording name"),
             streams=streams,
-            format=formats.find(str(request.get("format") or self._table.format)).name,
+            format=form.name,
             segment_interval_s=interval_s,
             started_ns=self._clock.now_ns(),
             merge=bool(request.get("merge", False)),
             metadata=dict(request.get("metadata") or {}),
             origin=origin,
+            file_stem=_file_stem(request.get("file_stem"), streams),
+            format_options=options,
         )
 
     def _refuse_busy(self, wanted: Recording) -> None:
@@ -135,6 +177,14 @@ class Recordings:
         starting = {recording.name for recording in self._reserved.values()}
         if name in starting or self._catalog.by_name(name):
             raise Conflict(f"a recording called {name} exists already", name=name, reason="exists")
+
+    def _refuse_same(self, recording: Recording) -> None:
+        try:
+            self._catalog.get(recording.id)
+        except NotFound:
+            if recording.id not in self._reserved:
+                return
+        raise Conflict("a recording with that id exists already", recording_id=recording.id, reason="exists")
 
     # -- while it runs -----------------------------------------------------------------------------------
     def running(self) -> list[Recorder]:

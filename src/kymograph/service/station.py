@@ -243,7 +243,7 @@ class Station(RingHistory):
                 began = self._begin_acquiring(
                     names, float(request.get("first_row_timeout_s") or FIRST_ROW_TIMEOUT_S)
                 )
-            recording = self.recordings.begin(recording).recording
+            recording = self.recordings.begin(recording, request.get("attachments")).recording
         except BaseException:
             self.recordings.release(recording)
             self._cease(began)

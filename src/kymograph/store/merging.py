@@ -45,6 +45,7 @@ class MergeJob:
     format: str
     started_ns: int
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    format_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as plain data."""
@@ -69,7 +70,7 @@ def merge(job: MergeJob, beat: Beat) -> Segment:
         StorageError: the disk.
     """
     folder = Path(job.folder)
-    form = find(job.format)
+    form = find(job.format, **job.format_options)
     for segment in job.segments:
         if hash_file(folder / segment.filename, beat) != segment.sha256:
             raise Corrupt(f"{segment.filename} is not what was sealed; it is left as it is")

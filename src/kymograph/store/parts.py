@@ -110,7 +110,7 @@ class SegmentPart:
         """Name the file; nothing is opened. `stream` has only the channels that are wanted."""
         self.segment = segment
         self.path = folder / segment.filename
-        self._format = formats.find(recording.format)
+        self._format = formats.of(recording)
         self._stream = stream
         self._run_rows = [run.row for run in segment.runs]
 

@@ -136,7 +136,9 @@ class RecordingReader:
                 closing.callback(part.close)
         listed, replaced = self._files.manifest()
         merged = {Path(name).stem for name in replaced}
-        found = {i: part for i, part in found.items() if stem(stream.name, i) not in merged}
+        found = {
+            i: part for i, part in found.items() if stem(self.recording.stem_of(stream.name), i) not in merged
+        }
         for segment in listed:
             if segment.stream == stream.name:
                 found[segment.index] = SegmentPart(self.folder, self.recording, segment, stream)

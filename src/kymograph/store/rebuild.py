@@ -14,9 +14,9 @@ from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
 from kymograph.model.errors import Corrupt, KymographError, NotFound
 from kymograph.model.recording import Recording, Segment
+from kymograph.store import formats
 from kymograph.store.catalog import Catalog
 from kymograph.store.folder import DataFolder
-from kymograph.store.formats import find
 from kymograph.store.gaps import make_event
 from kymograph.store.recording_folder import RecordingFolder, all_recordings, parse_name
 from kymograph.store.sealing import Tally, hash_file
@@ -66,9 +66,9 @@ def _adopt_all(folder: RecordingFolder, clock: Clock, done: Rebuilt) -> None:
         listed, replaced = [], []
     known = {*replaced, *(segment.filename for segment in listed)}
     adopted: list[Segment] = []
-    for path in folder.sealed_files(find(recording.format).suffix):
+    for path in folder.sealed_files(formats.of(recording).suffix):
         stream = _stream_of(path, recording)
-        if path.name in known or path.with_suffix(".journal").exists() or stream is None:
+        if path.name in known or folder.journal_of(path, recording).exists() or stream is None:
             continue
         name = f"{folder.path.name}/{path.name}"
         try:
@@ -90,10 +90,8 @@ def _adopt_all(folder: RecordingFolder, clock: Clock, done: Rebuilt) -> None:
 def _stream_of(path: Path, recording: Recording) -> Stream | None:
     """Return the stream that a file's name says, or the only one there is."""
     parts = parse_name(path.name)
-    for stream in recording.streams:
-        if parts is not None and parts[0] == stream.name:
-            return stream
-    return recording.streams[0] if len(recording.streams) == 1 else None
+    named = recording.stream_of(parts[0]) if parts is not None else None
+    return named or (recording.streams[0] if len(recording.streams) == 1 else None)
 
 
 def _adopt(path: Path, recording: Recording, stream: Stream, before: list[Segment]) -> Segment:
@@ -103,7 +101,7 @@ def _adopt(path: Path, recording: Recording, stream: Stream, before: list[Segmen
     epoch = recording.started_ns // 1_000_000
     seq = max((s.next.seq for s in of_stream if s.next.epoch == epoch), default=0)
     tally = Tally()
-    for _ in tally.count(_numbered(find(recording.format).read(path, stream), stream, epoch, seq)):
+    for _ in tally.count(_numbered(formats.of(recording).read(path, stream), stream, epoch, seq)):
         pass
     if not tally.rows:
         raise Corrupt(f"{path.name} has no rows")

@@ -48,6 +48,8 @@ class RecorderOptions:
     end_timeout_s: float = limits.SHUTDOWN_S_MAX
     """How long a recording that ends by itself waits for its segments to be sealed."""
     told: Told = field(default_factory=Told)
+    attachments: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Texts that belong to the recording, by file name; on the disk before the first row."""
 
     def __post_init__(self) -> None:
         if not limits.FLUSH_INTERVAL_S_MIN <= self.flush_interval_s <= limits.FLUSH_INTERVAL_S_MAX:
@@ -118,6 +120,8 @@ class Recorder:
         self._data.require_room()
         options, recording, clock = self._options, self._recording, self._clock
         folder = RecordingFolder.create(self._data.recordings, recording)
+        for name, text in options.attachments.items():
+            folder.attach(name, text)
         segments = Segments(self._data, folder, recording, self._sealer, clock, options.told)
         for stream, index in folder.journals():  # of a recording that goes on after a crash
             segments.seal(stream, index)

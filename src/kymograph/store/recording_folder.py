@@ -4,7 +4,7 @@
     manifest.json     {"recording_id", "segments": […], "replaced": [names]}
     SHA256SUMS        the same hashes as `sha256sum -c` reads them
     events.jsonl      what happened
-    <stream>_00000.journal | .<suffix> | .preview
+    <stream>_00000.journal | .<suffix> | .preview   (the last two: `file_stem` if the recording has one)
 
 `replaced` names files whose rows are in a merged file; they are deleted after the manifest says so, and if
 a crash comes in between, by the next start.
@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
-from kymograph.model.errors import Corrupt, KymographError, NotFound
+from kymograph.model.errors import Corrupt, InvalidInput, KymographError, NotFound
 from kymograph.model.names import safe_name
 from kymograph.model.recording import Recording, Segment, recording_from_dict, segment_from_dict
 from kymograph.store import journal
@@ -33,7 +33,11 @@ RECORDING_FILE: Final = "recording.json"
 MANIFEST_FILE: Final = "manifest.json"
 SUMS_FILE: Final = "SHA256SUMS"
 EVENTS_FILE: Final = "events.jsonl"
+MIRROR_FILE: Final = "mirror.json"
+"""In the folder of a recording that was not made here: where it comes from, and what of it is expected."""
 PREVIEW_SUFFIX: Final = ".preview"
+ATTACHMENT_SUFFIXES: Final = frozenset({".json", ".toml", ".yaml", ".yml", ".txt", ".md"})
+"""Endings of no format and of no file of ours."""
 DELETED_PREFIX: Final = ".deleted-"
 """Begins the name of a recording's folder while its files go."""
 
@@ -49,6 +53,20 @@ def parse_name(filename: str) -> tuple[str, int, str] | None:
     """Return stream, index and suffix of a segment's file, or None if it is none."""
     found = _INDEXED.fullmatch(filename)
     return (found["stream"], int(found["index"]), found["suffix"]) if found else None
+
+
+def attachment_name(name: str) -> str:
+    """Return the name unchanged if it may be that of an attachment.
+
+    Raises:
+        InvalidInput: it is none, or one that a file of ours could have.
+    """
+    safe_name(name, "attachment's name")
+    ours = (RECORDING_FILE, MANIFEST_FILE, SUMS_FILE, EVENTS_FILE, MIRROR_FILE)
+    if name in ours or parse_name(name) or Path(name).suffix not in ATTACHMENT_SUFFIXES:
+        allowed = ", ".join(sorted(ATTACHMENT_SUFFIXES))
+        raise InvalidInput(f"an attachment cannot be called {name}", hint=f"its name may end in {allowed}")
+    return name
 
 
 class RecordingFolder:
@@ -104,6 +122,14 @@ class RecordingFolder:
         """Replace `recording.json` durably."""
         data = json.dumps(recording.to_dict(), ensure_ascii=False, indent=1).encode()
         write_durably(self.path / RECORDING_FILE, data + b"\n")
+
+    def attach(self, name: str, text: str) -> None:
+        """Put a text beside the recording, durably.
+
+        Raises:
+            InvalidInput: the name is none, or one that a file of ours could have.
+        """
+        write_durably(self.path / attachment_name(name), text.encode())
 
     def recording(self) -> Recording:
         """Read `recording.json`.
@@ -169,10 +195,21 @@ class RecordingFolder:
         """Return where the journal of a segment is, or was."""
         return self.path / (stem(stream, index) + journal.SUFFIX)
 
-    def next_index(self, stream: str) -> int:
+    def journal_key(self, sealed: Path, recording: Recording) -> tuple[str, int] | None:
+        """Return stream and index of the journal that a sealed file is made of, None by any other name."""
+        parts = parse_name(sealed.name)
+        stream = recording.stream_of(parts[0]) if parts else None
+        return (stream.name, parts[1]) if parts and stream else None
+
+    def journal_of(self, sealed: Path, recording: Recording) -> Path:
+        """Return where the journal that a sealed file is made of is, or was."""
+        key = self.journal_key(sealed, recording)
+        return sealed.with_suffix(journal.SUFFIX) if key is None else self.journal_path(*key)
+
+    def next_index(self, stream: str, file_stem: str = "") -> int:
         """Return the first index that no file of the stream has used."""
         parts = [parse_name(path.name) for path in self._files()]
-        used = [p[1] for p in parts if p and p[0] == stream]
+        used = [p[1] for p in parts if p and p[0] in (stream, file_stem or stream)]
         used += [segment.index for segment in self.manifest()[0] if segment.stream == stream]
         return max(used, default=-1) + 1
 

@@ -29,10 +29,9 @@ from kymograph.model.clock import Clock
 from kymograph.model.errors import Corrupt, DiskFull, KymographError, NotFound
 from kymograph.model.event import Event
 from kymograph.model.recording import RECORDING, Recording, Segment
-from kymograph.store import journal
+from kymograph.store import formats, journal
 from kymograph.store.durable import TMP_SUFFIX, remove_durably, storage_error
 from kymograph.store.folder import DataFolder
-from kymograph.store.formats import find
 from kymograph.store.gaps import Gap, make_event
 from kymograph.store.journal import JournalHead, JournalReader
 from kymograph.store.recording_folder import (
@@ -232,14 +231,13 @@ class _Recovery:
         self, recording: Recording, listed: list[Segment], journals: set[tuple[str, int]]
     ) -> None:
         """Remove sealed files that are about to be made again; a file of which nothing is known stays."""
-        suffix = find(recording.format).suffix
+        suffix = formats.of(recording).suffix
         names = {segment.filename for segment in listed}
         targets = {target + suffix for target in merge_targets(recording, listed).values()}
         for path in self._folder.sealed_files(suffix):
-            parts = parse_name(path.name)
             if path.name in names:
                 continue
-            if path.name in targets or (parts and parts[:2] in journals):
+            if path.name in targets or self._folder.journal_key(path, recording) in journals:
                 remove_durably(path)
             else:
                 self._alarm(f"{path.name} of {recording.name} is in no manifest; it is left as it is")

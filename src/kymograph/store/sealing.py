@@ -50,6 +50,9 @@ class SealJob:
     attributes: Mapping[str, Any] = field(default_factory=dict[str, Any])
     after: Cursor | None = None
     until: Cursor | None = None
+    file_stem: str = ""
+    """Begins the file's name in place of the stream's."""
+    format_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the job as plain data."""
@@ -103,14 +106,14 @@ def seal(job: SealJob, beat: Beat) -> Segment | None:
         StorageError: the disk, or the format; nothing but a tmp file is left.
     """
     folder = Path(job.folder)
-    name = stem(job.stream, job.index)
-    source = folder / (name + ".journal")
+    name = stem(job.file_stem or job.stream, job.index)
+    source = folder / (stem(job.stream, job.index) + ".journal")
     with JournalReader(source) as reader:
         first = next(journal_blocks(reader, job), None)
         stream = reader.head.stream if reader.head is not None else None
     if first is None or stream is None:
         return None
-    form = find(job.format)
+    form = find(job.format, **job.format_options)
     tally = Tally()
     header = Header(stream, job.started_ns, job.attributes)
 

@@ -132,7 +132,8 @@ class Segments:
         recording = self._recording
         return SealJob(
             str(self._folder.path), stream, index, recording.format, recording.started_ns,
-            self._attributes(stream), before[-1].next if before else None, until,
+            self._attributes(stream), before[-1].next if before else None, until, recording.file_stem,
+            recording.format_options,
         )  # fmt: skip
 
     def _sealed(self, key: tuple[str, int], segment: Segment | None, error: KymographError | None) -> None:
@@ -178,7 +179,7 @@ class Segments:
             described = next(s for s in recording.streams if s.name == stream)
             return MergeJob(
                 str(self._folder.path), described, of_stream, target, recording.format,
-                recording.started_ns, self._attributes(stream),
+                recording.started_ns, self._attributes(stream), recording.format_options,
             )  # fmt: skip
 
         self._sealer.submit(make, lambda segment, error: self._merged(stream, segment, error), merge=True)

@@ -67,7 +67,7 @@ class Tail:
         """Whether the disk was full in the middle of something: `renew` is all that helps then."""
         self.claim = True
         """Whether journals claim space ahead: not for the last rows on a full disk."""
-        self._index = folder.next_index(stream.name)
+        self._index = folder.next_index(stream.name, recording.stem_of(stream.name))
         self._writer: JournalWriter | None = None
 
     @property

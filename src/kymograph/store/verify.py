@@ -13,7 +13,7 @@ from typing import Any
 from kymograph.model.block import Cursor
 from kymograph.model.errors import KymographError, NotFound
 from kymograph.model.recording import Recording, Run, Segment
-from kymograph.store.formats import find
+from kymograph.store import formats
 from kymograph.store.gaps import Gap, between
 from kymograph.store.journal import JournalHead, read_blocks
 from kymograph.store.recording_folder import RecordingFolder, all_recordings
@@ -190,11 +190,11 @@ def _extra(
     folder: RecordingFolder, recording: Recording, segments: Sequence[Segment], replaced: Sequence[str]
 ) -> Iterator[FileCheck]:
     """Find files of the recording's format that no manifest lists and no sealing is making."""
-    suffix = find(recording.format).suffix
+    suffix = formats.of(recording).suffix
     known = {*replaced, *(segment.filename for segment in segments)}
     known |= {segment.filename for segment in folder.manifest()[0]}
     for path in folder.sealed_files(suffix):
-        if path.name not in known and not path.with_suffix(".journal").exists():
+        if path.name not in known and not folder.journal_of(path, recording).exists():
             yield FileCheck(path.name, EXTRA, path.stat().st_size, 0)
 
 

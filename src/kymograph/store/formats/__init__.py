@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from kymograph.model.errors import InvalidInput
+from kymograph.model.recording import Recording
 from kymograph.store.formats.base import Format
 
 OURS: Final = {
@@ -36,3 +37,8 @@ def find(name: str, **options: Any) -> Format:
     if unknown:
         raise InvalidInput(f"format {name} has no option {', '.join(unknown)}")
     return kind(**options)
+
+
+def of(recording: Recording) -> Format:
+    """Return a recording's format, set to spell what it writes as the recording says."""
+    return find(recording.format, **recording.format_options)

@@ -2,23 +2,31 @@
 
     {"timestamp":"2024-01-01T00:00:00.000000000Z","time_ns":1704067200000000000,"distance":1.25,"angle":90.0}
 
-Specified in docs/format/jsonl.md.
+Specified in docs/format/jsonl.md. A `spelling` makes lines that somebody else's readers expect.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar, Final
 
 import numpy as np
 
-from kymograph.model.block import Block, Column, Rows
+from kymograph.model.block import Block, Column, Rows, Times
 from kymograph.model.channel import Stream
 from kymograph.model.errors import Corrupt
 from kymograph.store.formats.base import ALL_ROWS, Format, Header, RowRange, column_names, gather
 from kymograph.store.formats.instants import to_words
+from kymograph.store.formats.spelling import (
+    Spelling,
+    read_column,
+    read_times,
+    spell_column,
+    spell_times,
+    spelling_from_dict,
+)
 
 TAKEN: Final = ("timestamp", "time_ns")
 _BATCH_ROWS: Final = 8192
@@ -35,24 +43,29 @@ class Jsonl(Format):
     suffix: ClassVar[str] = ".jsonl"
     media_type: ClassVar[str] = "application/x-ndjson"
     streamable: ClassVar[bool] = True
+    spelling: Mapping[str, Any] | None = None
+    """Keys and words of a line, as `kymograph.store.formats.spelling` says; None is our own."""
+
+    def __post_init__(self) -> None:
+        if self.spelling is not None:
+            spelling_from_dict(self.spelling)
 
     def write(self, file: BinaryIO, header: Header, blocks: Iterable[Block]) -> None:
         """Write one line a row; what the header says has no place in this format."""
         import msgspec
 
-        row = _row_type(header.stream)
+        lines = _lines(header.stream, self.spelling)
         rows = max(64, min(_BATCH_ROWS, _BATCH_VALUES // len(header.stream.channels)))
         encoder = msgspec.json.Encoder()
         for batch in gather(header.stream, blocks, rows):
-            values = [_numbers(column) for column in batch.columns]
-            lines = map(row, to_words(batch.time_ns), batch.time_ns.tolist(), *values)
-            file.write(encoder.encode_lines(list(lines)))
+            file.write(encoder.encode_lines(lines.spell(batch.time_ns, batch.columns)))
 
     def read(self, path: Path, stream: Stream, rows: RowRange = ALL_ROWS) -> Iterator[Rows]:
         """Read lines, skipping those before the range without parsing them."""
         import msgspec
 
-        decoder = msgspec.json.Decoder(_row_type(stream))
+        written = _lines(stream, self.spelling)
+        decoder = msgspec.json.Decoder(written.row)
         seen = 0
         for lines in _whole_lines(path):
             count = lines.count(b"\n")
@@ -60,24 +73,81 @@ class Jsonl(Format):
             if start < stop and stop > seen:
                 try:
                     found = decoder.decode_lines(lines)[max(start - seen, 0) : stop - seen]
-                    yield _to_rows(stream, found)
-                except (msgspec.DecodeError, ValueError, OverflowError) as error:
+                    yield written.read(found)
+                except (msgspec.DecodeError, ValueError, TypeError, AttributeError, OverflowError) as error:
                     raise Corrupt(f"{path.name} is not the JSON Lines it should be: {error}") from error
             seen += count
             if rows.stop is not None and seen >= rows.stop:
                 return
 
 
-def _row_type(stream: Stream) -> Any:
-    """Make the type of a line: a struct of fields, which encodes twice as fast as a dict."""
-    import msgspec
+class _Own:
+    """Lines of our own: the time twice, once to read and once exact, then the channels."""
 
-    floats = float | str
-    kinds = [floats if dtype.kind == "f" else int for dtype in stream.dtypes]
-    fields = [("timestamp", str), ("time_ns", int)]
-    fields += [(f"f{i}", kind) for i, kind in enumerate(kinds)]
-    spelled = {f"f{i}": name for i, name in enumerate(column_names(stream, TAKEN))}
-    return msgspec.defstruct("Row", fields, rename=spelled, gc=False)
+    def __init__(self, stream: Stream) -> None:
+        import msgspec
+
+        self._stream = stream
+        floats = float | str
+        kinds = [floats if dtype.kind == "f" else int for dtype in stream.dtypes]
+        fields = [("timestamp", str), ("time_ns", int)]
+        fields += [(f"f{i}", kind) for i, kind in enumerate(kinds)]
+        spelled = {f"f{i}": name for i, name in enumerate(column_names(stream, TAKEN))}
+        # A struct of fields encodes twice as fast as a dict.
+        self.row: Any = msgspec.defstruct("Row", fields, rename=spelled, gc=False)
+
+    def spell(self, time_ns: Times, columns: Sequence[Column]) -> list[Any]:
+        """Return rows as lines."""
+        values = [_numbers(column) for column in columns]
+        return list(map(self.row, to_words(time_ns), time_ns.tolist(), *values))
+
+    def read(self, found: list[Any]) -> Rows:
+        """Return lines as rows."""
+        import msgspec
+
+        _, times, *values = zip(*map(msgspec.structs.astuple, found), strict=True)
+        columns = [_column(column, dtype) for column, dtype in zip(values, self._stream.dtypes, strict=True)]
+        return Rows(self._stream.name, np.array(times, "<i8"), columns)
+
+
+class _Spelled:
+    """Lines as a spelling wants them."""
+
+    def __init__(self, stream: Stream, spelling: Spelling) -> None:
+        import msgspec
+
+        self._stream, self._spelling = stream, spelling
+        self._keys = spelling.keys(stream)
+        self._channel_keys = spelling.channel_keys(stream)
+        fields: list[Any] = [(f"f{i}", Any, None) for i in range(len(self._keys))]
+        spelled = {f"f{i}": key for i, key in enumerate(self._keys)}
+        self.row: Any = msgspec.defstruct("Row", fields, rename=spelled, gc=False)
+
+    def spell(self, time_ns: Times, columns: Sequence[Column]) -> list[Any]:
+        """Return rows as lines."""
+        spelling = self._spelling
+        made: dict[str, Any] = {key: [text] * len(time_ns) for key, text in spelling.constants.items()}
+        made[spelling.time] = spell_times(time_ns)
+        for key, channel, column in zip(self._channel_keys, self._stream.channels, columns, strict=True):
+            made[key] = spell_column(channel, spelling.labelled(channel), column)
+        return list(map(self.row, *(made[key] for key in self._keys)))
+
+    def read(self, found: list[Any]) -> Rows:
+        """Return lines as rows."""
+        import msgspec
+
+        spelling, stream = self._spelling, self._stream
+        parts = zip(*map(msgspec.structs.astuple, found), strict=True)
+        read = {key: list(values) for key, values in zip(self._keys, parts, strict=True)}
+        columns = [
+            read_column(channel, spelling.labelled(channel), read[key], dtype)
+            for key, channel, dtype in zip(self._channel_keys, stream.channels, stream.dtypes, strict=True)
+        ]
+        return Rows(stream.name, read_times(read[spelling.time]), columns)
+
+
+def _lines(stream: Stream, spelling: Mapping[str, Any] | None) -> _Own | _Spelled:
+    return _Own(stream) if spelling is None else _Spelled(stream, spelling_from_dict(spelling))
 
 
 def _numbers(column: Column) -> list[Any]:
@@ -117,14 +187,6 @@ def _whole_lines(path: Path) -> Iterator[bytes]:
                 rest += piece
     if rest:
         raise Corrupt(f"{path.name} ends in the middle of a line")
-
-
-def _to_rows(stream: Stream, found: list[Any]) -> Rows:
-    import msgspec
-
-    _, times, *values = zip(*map(msgspec.structs.astuple, found), strict=True)
-    columns = [_column(column, dtype) for column, dtype in zip(values, stream.dtypes, strict=True)]
-    return Rows(stream.name, np.array(times, "<i8"), columns)
 
 
 def _column(values: tuple[Any, ...], dtype: np.dtype[Any]) -> Column:
