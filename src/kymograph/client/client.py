@@ -6,7 +6,6 @@ import uuid
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Final, Literal, Self, Unpack, overload
-from urllib.parse import quote
 
 from kymograph.client.connection import Connection, Request
 from kymograph.client.frame import Batch, Gap
@@ -17,6 +16,7 @@ from kymograph.client.recordings import RecordingOptions, Recordings
 from kymograph.client.stream import LiveStream
 from kymograph.model.errors import InvalidInput, NotFound
 from kymograph.model.event import Event, event_from_dict
+from kymograph.model.names import safe_name
 
 URL: Final = "http://127.0.0.1:8000"
 TIMEOUT_S: Final = 60.0
@@ -101,7 +101,8 @@ class Client:
         Raises:
             NotFound: there is none of that name.
         """
-        return Instrument(self._connection, self._connection.get(f"/instruments/{quote(name, safe='')}"))
+        safe_name(name, "name of an instrument")
+        return Instrument(self._connection, self._connection.get(f"/instruments/{name}"))
 
     def streams(self) -> list[LiveStream]:
         """Return every stream."""

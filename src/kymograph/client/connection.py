@@ -173,7 +173,7 @@ class Connection:
             checked(response)
             length = response.headers.get("content-length")
             named = re.search(
-                r'filename="([A-Za-z0-9._-]+)"', response.headers.get("content-disposition", "")
+                r'filename="([A-Za-z0-9_-][A-Za-z0-9._-]*)"', response.headers.get("content-disposition", "")
             )
             yield Download(named[1] if named else "", response.iter_bytes(), int(length) if length else None)
 

@@ -78,10 +78,12 @@ class _Track:
     def untold(self, stream: str, epoch: int, seq: int) -> Iterator[Gap]:
         """Yield the gaps before rows that nobody has told of."""
         heard = self._heard
+        ends = [(g.from_seq, seq if g.to_seq is None else g.to_seq) for g in self._told if g.epoch == epoch]
+        told, at = sorted(ends), 0
         if heard is None:
-            return
-        at = heard.seq if heard.epoch == epoch else 0
-        told = sorted((g.from_seq, g.to_seq or 0) for g in self._told if g.epoch == epoch)
+            at = told[0][0] if told else seq  # what was before the first is not missed
+        elif heard.epoch == epoch:
+            at = heard.seq
         for begin, end in [*told, (seq, seq)]:
             if at < min(begin, seq):
                 yield Gap(stream, epoch, at, min(begin, seq), NOT_TOLD)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from typing import Any, Final
-from urllib.parse import quote
 
 from kymograph.client.connection import Connection, Plain, Request
+from kymograph.model.names import safe_name
 from kymograph.model.status import Health
 
 PATIENCE_S: Final = 90.0
@@ -105,7 +105,7 @@ class Instrument:
 
     @property
     def _path(self) -> str:
-        return f"/instruments/{quote(self.name, safe='')}"
+        return f"/instruments/{safe_name(self.name, 'name of an instrument')}"
 
     def refresh(self) -> Instrument:
         """Ask the station how it is now."""
@@ -150,7 +150,9 @@ class Instrument:
 
     def command(self, name: str, /, **arguments: Any) -> Any:
         """Have its driver do something and return what that says; refused at once if it is not open."""
-        return self._ask("POST", f"/commands/{quote(name, safe='')}", {"arguments": arguments}, again=False)
+        return self._ask(
+            "POST", f"/commands/{safe_name(name, 'name of a command')}", {"arguments": arguments}, again=False
+        )
 
     def _act(self, action: str) -> Instrument:
         # Actions name a state to be in, so that asking twice does no harm.

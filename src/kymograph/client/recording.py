@@ -11,7 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypedDict, Unpack
-from urllib.parse import quote
 
 from kymograph.client import tables
 from kymograph.client.completeness import Completeness, completeness_of
@@ -149,7 +148,7 @@ class Recording:
 
     @property
     def _path(self) -> str:
-        return f"/recordings/{quote(self.id, safe='')}"
+        return f"/recordings/{self.id}"
 
     def refresh(self) -> Recording:
         """Ask the station how it is now."""

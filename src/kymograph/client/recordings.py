@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import Any, Final, TypedDict
-from urllib.parse import quote
 
 from kymograph.client.connection import Connection
 from kymograph.client.recording import Recording
@@ -59,9 +58,7 @@ class Recordings:
         """
         if _UUID.fullmatch(which):
             try:
-                return Recording(
-                    self._connection, self._connection.get(f"/recordings/{quote(which, safe='')}")
-                )
+                return Recording(self._connection, self._connection.get(f"/recordings/{which}"))
             except NotFound:
                 pass  # a name may look like an id
         for one in self._connection.items("/recordings", name=which):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
-from urllib.parse import quote
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +83,7 @@ class LiveStream:
 
     @property
     def _path(self) -> str:
-        return f"/streams/{quote(self.name, safe='')}"
+        return f"/streams/{self.name}"
 
     def latest(self) -> Row:
         """Return the newest row.
