@@ -13,23 +13,21 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import numpy as np
-
-from kymograph.acquire.fanout import Fanout
+from kymograph.acquire.feed import Feed, layout
 from kymograph.acquire.stats import RateMeter
-from kymograph.drivers.base import Driver
+from kymograph.drivers.base import Driver, GivenUp
 from kymograph.model import status
-from kymograph.model.block import Block, Rows
+from kymograph.model.block import Rows
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
 from kymograph.model.errors import DeviceError, InvalidInput, KymographError, Refused, TimedOut, Unavailable
-from kymograph.model.limits import BLOCK_ROWS_MAX, COMMAND_TIMEOUT_S, COMMANDS_WAITING_MAX, REOPEN_BACKOFF_S
+from kymograph.model.limits import COMMAND_TIMEOUT_S, COMMANDS_WAITING_MAX, REOPEN_BACKOFF_S
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +35,14 @@ AnyDriver = Driver[Any]
 Notice = Callable[[str, str, dict[str, Any]], None]
 """Called with an event's source, kind and body."""
 
-ACTIONS: Final = {"open": status.IDLE, "start": status.ACQUIRING, "stop": status.IDLE, "close": status.CLOSED}
+ACTIONS: Final = {
+    "open": status.IDLE,
+    "start": status.ACQUIRING,
+    "pause": status.IDLE,
+    "resume": status.ACQUIRING,
+    "stop": status.IDLE,
+    "close": status.CLOSED,
+}
 _READ_TIMEOUT_S: Final = 0.1
 _RANK: Final = {status.CLOSED: 0, status.IDLE: 1, status.ACQUIRING: 2}
 
@@ -46,45 +51,6 @@ _RANK: Final = {status.CLOSED: 0, status.IDLE: 1, status.ACQUIRING: 2}
 class _Request:
     work: Callable[[], Any]
     done: Future[Any]
-
-
-def _layout(stream: Stream) -> tuple[object, ...]:
-    """Return what a stream's ring, files and listeners are made for; bounds and descriptions may change."""
-    return (stream.rate_hz, *((c.name, c.dtype, c.unit) for c in stream.channels))
-
-
-class _Feed:
-    """One stream on its way out: gives rows their numbers, epoch by epoch."""
-
-    def __init__(self, stream: Stream) -> None:
-        self.stream = stream
-        self.fanout = Fanout()
-        self.epoch = 0
-        self.seq = 0
-        self.last_time_ns: int | None = None
-        self.silent_since_ns: int | None = None
-        """Time of the last row before a fault, until a row comes again."""
-
-    def begin_epoch(self, now_ns: int) -> None:
-        """Start to count anew; an epoch is never named like an earlier one."""
-        self.epoch = max(now_ns // 1_000_000, self.epoch + 1)
-        self.seq = 0
-        self.last_time_ns = None
-
-    def publish(self, rows: Rows) -> int:
-        """Number the rows, send them on in blocks of bounded size, and return how many there were."""
-        self.seq += rows.missing
-        count = len(rows.time_ns)
-        if self.last_time_ns is not None and rows.time_ns[0] < self.last_time_ns:
-            rows = rows._replace(time_ns=np.maximum(rows.time_ns, self.last_time_ns))
-        for start in range(0, count, BLOCK_ROWS_MAX):
-            part = slice(start, start + BLOCK_ROWS_MAX)
-            piece = Rows(rows.stream, rows.time_ns[part], [column[part] for column in rows.columns])
-            block = Block.pack(self.stream, self.epoch, self.seq, piece)
-            self.seq += block.rows
-            self.last_time_ns = block.last_ns
-            self.fanout.publish(block)
-        return count
 
 
 class Instrument:
@@ -101,7 +67,7 @@ class Instrument:
         self._notice = notice
         self._driver = make()
         local = self._driver.streams()
-        self.feeds = {s.name: _Feed(replace(s, name=self._global_name(s, len(local)))) for s in local}
+        self.feeds = {s.name: Feed(replace(s, name=self._global_name(s, len(local)))) for s in local}
         self._requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
         self._wake = threading.Event()
         self._meter = RateMeter()
@@ -110,6 +76,9 @@ class Instrument:
         self._device: dict[str, Any] = {}
         self._generation = -1
         self._quit = False
+        self._paused = False
+        self._moving = False
+        """Whether the thread is in a dialogue that opens, starts or stops the device."""
         self._thread = threading.Thread(target=self._run, name=f"instrument-{name}", daemon=True)
 
     def _global_name(self, stream: Stream, count: int) -> str:
@@ -129,16 +98,20 @@ class Instrument:
     def shutdown(self, timeout_s: float) -> bool:
         """Close the device and end the thread; return whether it did in time."""
         self._quit = True
+        self._driver.hurry.set()
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
     def act(self, action: str, timeout_s: float = COMMAND_TIMEOUT_S) -> None:
-        """Do `open`, `start`, `stop` or `close` and wait until it is so.
+        """Do one of `ACTIONS` and wait until it is so; `pause` is a stop that `resume` undoes.
+
+        A stop waits for no dialogue: where nothing is acquired, it is enough that nothing will be.
 
         Raises:
             InvalidInput: no such action.
+            Refused: a pause of what does not acquire, or a resume of what was not paused.
             DeviceError: the device could not be brought there; the instrument keeps trying.
             TimedOut: the device's thread did not answer.
         """
@@ -149,6 +122,14 @@ class Instrument:
             want = self._state if _RANK[self._state] > _RANK[want] else want
         if action == "stop" and self._want == status.CLOSED:
             return
+        self._refuse_pointless(action)
+        self._paused = action == "pause" or (self._paused and action == "open")
+        if action in ("stop", "pause", "close"):
+            self._want = want
+        if action == "close":
+            self._driver.hurry.set()
+        elif action == "stop" and self._moving and self._state != status.ACQUIRING:
+            return
 
         def work() -> None:
             self._want = want
@@ -158,6 +139,12 @@ class Instrument:
             self._towards()
 
         self._ask(work, timeout_s)
+
+    def _refuse_pointless(self, action: str) -> None:
+        if action == "pause" and self._want != status.ACQUIRING:
+            raise Refused(f"{self.name} does not acquire", hint="start it first", state=self._state)
+        if action == "resume" and not self._paused:
+            raise Refused(f"{self.name} is not paused", hint="start it instead", state=self._state)
 
     def command(self, name: str, arguments: Mapping[str, Any]) -> Any:
         """Have the driver run a command and return its answer.
@@ -188,8 +175,8 @@ class Instrument:
             Refused: its streams are not those of the old one.
         """
         fresh = make()
-        if {s.name: _layout(s) for s in fresh.streams()} != {
-            name: _layout(feed.stream) for name, feed in self.feeds.items()
+        if {s.name: layout(s) for s in fresh.streams()} != {
+            name: layout(feed.stream) for name, feed in self.feeds.items()
         }:
             raise Refused(
                 f"these options change the channels or the rate of {self.name}",
@@ -198,9 +185,16 @@ class Instrument:
 
         def work() -> None:
             self._let_go()
+            before = self._driver, self._make
+            fresh.counters = self._driver.counters
             self._driver, self._make = fresh, make
             self._retry_at_ns, self._attempts = 0, 0
-            self._towards()
+            try:
+                self._towards()
+            except Exception:
+                self._driver.close()
+                self._driver, self._make = before
+                raise
 
         self._ask(work, COMMAND_TIMEOUT_S)
 
@@ -239,6 +233,8 @@ class Instrument:
             device=self._device,
             error=self._error,
             retry_in_s=round(max(retry_ns, 0) / 1e9, 1) if self._state == status.FAULT else None,
+            paused=self._paused,
+            activity=self._driver.activity,
         )
 
     # -- in the instrument's own thread --------------------------------------------------------------------
@@ -290,16 +286,28 @@ class Instrument:
             self._begin_epoch()
         began_ns = self._clock.monotonic_ns()
         batches = self._driver.read(_READ_TIMEOUT_S)
+        if self._driver.fell_silent:
+            self._driver.fell_silent = False
+            self._note_silence()
+        self._publish(batches)
+        if self._error and batches:
+            self._recovered()
+        if not self._driver.paced:
+            self._rest(began_ns)
+
+    def _publish(self, batches: Sequence[Rows]) -> None:
         now_ns = self._clock.monotonic_ns()
         for rows in batches:
             if len(rows.time_ns):
                 feed = self.feeds[rows.stream]
                 self._tell_silence(feed, int(rows.time_ns[0]))
                 self._meter.add(feed.publish(rows), now_ns)
-        if self._error and batches:
-            self._recovered()
-        if not self._driver.paced:
-            self._rest(began_ns)
+
+    def _note_silence(self) -> None:
+        """Take note that rows have stopped after the last ones, until there are some again."""
+        for feed in self.feeds.values():
+            if feed.silent_since_ns is None:
+                feed.silent_since_ns = feed.last_time_ns
 
     def _rest(self, since_ns: int) -> None:
         """Let rows gather: a device that sends a byte a millisecond is not to be read that often."""
@@ -314,7 +322,7 @@ class Instrument:
         for feed in self.feeds.values():
             feed.begin_epoch(self._clock.now_ns())
 
-    def _tell_silence(self, feed: _Feed, until_ns: int) -> None:
+    def _tell_silence(self, feed: Feed, until_ns: int) -> None:
         if feed.silent_since_ns is None:
             return
         at = {"epoch": feed.epoch, "from_seq": feed.seq, "to_seq": feed.seq, "rows": None}
@@ -326,6 +334,22 @@ class Instrument:
         """Take the steps from the present state to the wanted one."""
         if self._state == status.FAULT:
             self._state = status.CLOSED
+        self._driver.hurry.clear()
+        self._moving = True
+        try:
+            self._move()
+        except GivenUp:
+            self._let_go()
+        finally:
+            self._moving = False
+            self._driver.activity = ""
+        if self._want == status.CLOSED:
+            self._error = ""
+        if self._state != status.ACQUIRING and self._error:
+            self._recovered()
+        self._say_state()
+
+    def _move(self) -> None:
         if _RANK[self._state] < _RANK[self._want]:
             if self._state == status.CLOSED:
                 self._device = dict(self._driver.open())
@@ -336,14 +360,10 @@ class Instrument:
         elif _RANK[self._state] > _RANK[self._want]:
             if self._state == status.ACQUIRING:
                 self._driver.stop()
+                self._publish(self._driver.leftover())
                 self._state = status.IDLE
             if self._want == status.CLOSED:
                 self._let_go()
-        if self._want == status.CLOSED:
-            self._error = ""
-        if self._state != status.ACQUIRING and self._error:
-            self._recovered()
-        self._say_state()
 
     def _say_state(self) -> None:
         body: dict[str, Any] = {"state": self._state}
@@ -360,9 +380,8 @@ class Instrument:
         if not self._error:
             known = isinstance(error, KymographError)
             log.warning("%s lost: %s", self.name, text, exc_info=None if known else error)
-        for feed in self.feeds.values():
-            if feed.silent_since_ns is None and self._state == status.ACQUIRING:
-                feed.silent_since_ns = feed.last_time_ns
+        if self._state == status.ACQUIRING:
+            self._note_silence()
         self._let_go()
         self._state, self._error = status.FAULT, text
         wait_s = REOPEN_BACKOFF_S[min(self._attempts, len(REOPEN_BACKOFF_S) - 1)]

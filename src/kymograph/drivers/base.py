@@ -10,6 +10,7 @@ normally one of them with ten lines of its own.
 from __future__ import annotations
 
 import inspect
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from kymograph.model.block import Rows
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
-from kymograph.model.errors import ConfigError, InvalidInput
+from kymograph.model.errors import ConfigError, DeviceError, InvalidInput
 from kymograph.model.limits import LINK_LOAD_MAX
 
 
@@ -63,6 +64,10 @@ class Counters:
     resyncs: int = 0
 
 
+class GivenUp(DeviceError):
+    """A dialogue with the device was left because nobody waited for its end."""
+
+
 _F = TypeVar("_F", bound=Callable[..., Any])
 OptionsT = TypeVar("OptionsT", bound=DriverOptions)
 
@@ -92,6 +97,12 @@ class Driver(ABC, Generic[OptionsT]):
         self.clock = clock
         self.port = port
         self.counters = Counters()
+        self.activity = ""
+        """What a long dialogue is doing this second, for people; read by other threads."""
+        self.hurry = threading.Event()
+        """Set when nobody waits for the dialogue under way any more: it may raise `GivenUp`."""
+        self.fell_silent = False
+        """Set by `read` when rows stopped for a while before those it returns; the instrument tells it."""
 
     @abstractmethod
     def streams(self) -> Sequence[Stream]:
@@ -120,6 +131,10 @@ class Driver(ABC, Generic[OptionsT]):
 
     def stop(self) -> None:
         """Cease to acquire; the device stays open."""
+
+    def leftover(self) -> Sequence[Rows]:
+        """Return rows that came while `stop` was at work; asked once after it."""
+        return ()
 
     def close(self) -> None:
         """Let go of the device. Never raises."""

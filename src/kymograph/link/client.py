@@ -124,9 +124,9 @@ class EngineClient(RingHistory):
         """See `StationService.act`."""
         return self._call("act", instrument=instrument, action=action)
 
-    def configure(self, instrument: str, options: Mapping[str, Any]) -> Plain:
+    def configure(self, instrument: str, options: Mapping[str, Any], port: str | None = None) -> Plain:
         """See `StationService.configure`."""
-        return self._call("configure", instrument=instrument, options=options)
+        return self._call("configure", instrument=instrument, options=options, port=port)
 
     def command(self, instrument: str, command: str, arguments: Mapping[str, Any]) -> Plain:
         """See `StationService.command`."""

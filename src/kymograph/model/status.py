@@ -45,6 +45,10 @@ class InstrumentStatus:
     """Why it is in `fault`, in a sentence."""
     retry_in_s: float | None = None
     simulated: bool = False
+    paused: bool = False
+    """Whether it was acquiring and was told to rest; `resume` goes on."""
+    activity: str = ""
+    """What its driver is doing this second, if that takes long."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the status as plain data."""

@@ -55,11 +55,15 @@ class StationService(Protocol):
         ...
 
     def act(self, instrument: str, action: str) -> Plain:
-        """Do `open`, `start`, `stop` or `close`, wait until it is done or failed, return the status."""
+        """Do `open`, `start`, `pause`, `resume`, `stop` or `close`, wait until it is done or failed, and
+        return the status."""
         ...
 
-    def configure(self, instrument: str, options: Mapping[str, Any]) -> Plain:
-        """Change some of an instrument's options; it goes back to what it was doing."""
+    def configure(self, instrument: str, options: Mapping[str, Any], port: str | None = None) -> Plain:
+        """Change some of an instrument's options, or where it is; it goes back to what it was doing.
+
+        `port` is a serial device or a TCP port; an instrument that is simulated stays so.
+        """
         ...
 
     def command(self, instrument: str, command: str, arguments: Mapping[str, Any]) -> Plain:

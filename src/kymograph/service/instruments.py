@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -14,9 +16,12 @@ from kymograph.drivers import registry
 from kymograph.model import status
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
-from kymograph.model.errors import ConfigError, NotFound
+from kymograph.model.errors import ConfigError, InvalidInput, NotFound
 from kymograph.sim.process import SimulatorProcess
 
+log = logging.getLogger(__name__)
+
+_OUTSIDE_DEVICE: Final = re.compile(r"auto|by-id/[\w.:*-]+|/dev/tty\w+|/dev/serial/by-(?:id|path)/[\w.:-]+")
 SIMULATED: Final = "sim://"
 LINKS: Final = ".sim"
 """Folder, within the data folder, of the links under which simulators offer their ports."""
@@ -32,6 +37,19 @@ def ring_rows(stream: Stream, table: RingTable) -> int:
     return wanted
 
 
+def check_outside_port(port: str) -> None:
+    """Refuse a port that nobody but the station file may name: any other file than a serial device.
+
+    Raises:
+        InvalidInput: with what is allowed.
+    """
+    device = port.removeprefix("serial://").partition("?")[0]
+    serial = port.startswith("serial://") and _OUTSIDE_DEVICE.fullmatch(device)
+    if not serial and not port.startswith("tcp://"):
+        hint = "give serial:///dev/tty…, serial:///dev/serial/by-id/…, serial://auto or tcp://host:number"
+        raise InvalidInput(f"{port[:80]} is not a port that can be given here", hint=hint)
+
+
 class Instruments:
     """Every instrument of a station by name, and every stream by its name in the station."""
 
@@ -41,12 +59,14 @@ class Instruments:
         self._links = config.station.data.absolute() / LINKS
         self._simulators: dict[str, SimulatorProcess] = {}
         self._options = {name: dict(table.options) for name, table in config.instruments.items()}
+        self._ports: dict[str, str] = {}
+        """By instrument: where its driver opens it."""
         self._by_name: dict[str, Instrument] = {}
         self._owner: dict[str, Instrument] = {}
         self.rings: dict[str, Ring] = {}
         for name, table in config.instruments.items():
-            port = self._port(name, table)
-            instrument = Instrument(name, table.driver, self._maker(table, name, port), clock, notice)
+            self._ports[name] = self._port(name, table)
+            instrument = Instrument(name, table.driver, self._maker(table, name), clock, notice)
             instrument.block_interval_s = table.block_interval_s
             self._by_name[name] = instrument
             for feed in instrument.feeds.values():
@@ -67,12 +87,12 @@ class Instruments:
         self._simulators[name] = simulator
         return simulator.url
 
-    def _maker(self, table: InstrumentTable, name: str, port: str) -> Callable[[], Any]:
+    def _maker(self, table: InstrumentTable, name: str) -> Callable[[], Any]:
         driver = registry.find(table.driver)
 
         def make() -> Any:
             options = registry.parse_options(table.driver, self._options[name])
-            made = driver(options, self._clock, port)
+            made = driver(options, self._clock, self._ports[name])
             load = made.link_load()
             if load is not None:
                 load.check()
@@ -131,21 +151,27 @@ class Instruments:
         table = self._config.instruments[self.get(name).name]
         return registry.parse_options(table.driver, self._options[name]).model_dump(mode="json")
 
-    def configure(self, name: str, changes: Mapping[str, Any]) -> None:
-        """Change some options; the instrument goes back to what it was doing, or nothing is changed.
+    def configure(self, name: str, changes: Mapping[str, Any], port: str | None = None) -> None:
+        """Change some options, or the port; the instrument goes back to what it was doing, or nothing is
+        changed. A simulated instrument stays on its simulator.
 
         Raises:
+            InvalidInput: that is no port that may be given from outside.
             ConfigError: the options do not fit the driver, or the link cannot carry them.
             Refused: they would change the channels.
         """
-        instrument, before = self.get(name), self._options[name]
-        table = self._config.instruments[name]
-        port = self._simulators[name].url if name in self._simulators else table.port
-        self._options[name] = {**before, **changes}
+        instrument, before = self.get(name), (self._options[name], self._ports[name])
+        if port is not None:
+            check_outside_port(port)
+        if port is not None and name in self._simulators:
+            log.info("%s is simulated and stays so; %s is not opened", name, port)
+            port = None
+        self._options[name] = {**self._options[name], **changes}
+        self._ports[name] = port or self._ports[name]
         try:
-            instrument.replace_driver(self._maker(table, name, port))
+            instrument.replace_driver(self._maker(self._config.instruments[name], name))
         except Exception:
-            self._options[name] = before
+            self._options[name], self._ports[name] = before
             raise
 
     def launch(self, acquiring: set[str]) -> None:

@@ -213,10 +213,11 @@ class Station(RingHistory):
         self._instruments.get(instrument).act(action)
         return self._status(instrument)
 
-    def configure(self, instrument: str, options: Mapping[str, Any]) -> Plain:
+    def configure(self, instrument: str, options: Mapping[str, Any], port: str | None = None) -> Plain:
         """See `StationService.configure`."""
-        self._instruments.configure(instrument, options)
-        self._notice(f"instrument/{instrument}", "state", {"options": dict(options)})
+        self._instruments.configure(instrument, options, port)
+        told = {"options": dict(options), **({} if port is None else {"port": port})}
+        self._notice(f"instrument/{instrument}", "state", told)
         return self.instrument(instrument)
 
     def command(self, instrument: str, command: str, arguments: Mapping[str, Any]) -> Plain:

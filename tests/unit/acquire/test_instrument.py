@@ -9,7 +9,7 @@ import pytest
 
 from kymograph.acquire import instrument as module
 from kymograph.acquire.instrument import Instrument
-from kymograph.drivers.base import Driver, DriverOptions, command
+from kymograph.drivers.base import Driver, DriverOptions, GivenUp, command
 from kymograph.model.block import Block, Rows
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.clock import Clock
@@ -25,6 +25,10 @@ class Bench(Driver[DriverOptions]):
         self.rows: list[Rows] = []
         self.calls: list[str] = []
         self.forgotten = 0
+        self.left: list[Rows] = []
+        self.dialogue = threading.Event()
+        """Clear while an opening takes long."""
+        self.dialogue.set()
 
     def streams(self):
         return [Stream("scan", (Channel("v", "int32"),), 0.0)]
@@ -33,7 +37,14 @@ class Bench(Driver[DriverOptions]):
         self.calls.append("open")
         if not self.plugged.is_set():
             raise PortError("no such port")
+        while not self.dialogue.wait(0.005):
+            self.activity = "asking"
+            if self.hurry.is_set():
+                raise GivenUp("left")
         return {"model": "bench"}
+
+    def leftover(self):
+        return self.left
 
     def start(self):
         self.calls.append("start")
@@ -281,3 +292,64 @@ def test_a_command_that_raises_another_error_leaves_the_device_open(world):
     with pytest.raises(Conflict):
         world.instrument.command("add", {"a": 1})
     assert world.state == "idle"
+
+
+def test_a_pause_is_remembered_and_resumed(world):
+    world.instrument.launch("acquiring")
+    until(lambda: world.state == "acquiring")
+    with pytest.raises(Refused):
+        world.instrument.act("resume")
+    world.instrument.act("pause")
+    assert (world.state, world.instrument.status().paused) == ("idle", True)
+    with pytest.raises(Refused):
+        world.instrument.act("pause")
+    world.instrument.act("resume")
+    assert (world.state, world.instrument.status().paused) == ("acquiring", False)
+    world.instrument.act("pause")
+    world.instrument.act("stop")
+    assert not world.instrument.status().paused
+
+
+def test_rows_that_come_while_it_stops_are_published(world):
+    world.instrument.launch("acquiring")
+    until(lambda: world.state == "acquiring")
+    now = world.clock.now_ns()
+    world.driver.left = [Rows("scan", np.arange(3) + now, [np.arange(3)])]
+    world.instrument.act("pause")
+    assert sum(block.rows for block in world.sink.blocks) == 3
+
+
+def test_a_stop_waits_for_no_dialogue(world):
+    world.driver.dialogue.clear()
+    world.instrument.launch("acquiring")
+    until(lambda: world.instrument.status().activity == "asking")
+    began = time.monotonic()
+    world.instrument.act("stop")
+    assert time.monotonic() - began < 5.0
+    assert world.instrument.status().activity == "asking"
+    world.driver.dialogue.set()
+    until(lambda: world.state == "idle")
+    assert "start" not in world.driver.calls
+
+
+def test_a_close_leaves_a_dialogue(world):
+    world.driver.dialogue.clear()
+    world.instrument.launch("acquiring")
+    until(lambda: world.instrument.status().activity == "asking")
+    world.instrument.act("close")
+    assert world.state == "closed"
+    assert not [notice for notice in world.notices if notice[2].get("error")]
+
+
+def test_a_silence_that_the_driver_saw_is_a_gap_with_both_times(world):
+    world.instrument.launch("acquiring")
+    until(lambda: world.state == "acquiring")
+    world.give(2)
+    until(lambda: world.sink.blocks)
+    world.driver.fell_silent = True
+    until(lambda: not world.driver.fell_silent)
+    world.give(1)
+    until(lambda: len(world.sink.blocks) == 2)
+    [gap] = [body for _, kind, body in world.notices if kind == "gap"]
+    assert gap["reason"] == "device silent" and gap["from_seq"] == gap["to_seq"] == 2
+    assert gap["from_ns"] == world.sink.blocks[0].last_ns and gap["until_ns"] == world.sink.blocks[1].first_ns

@@ -8,6 +8,7 @@ import pytest
 from kymograph import config as configuration
 from kymograph.model.clock import Clock
 from kymograph.model.errors import Conflict, DeviceError, FolderLocked, InvalidInput, NotFound, Refused
+from kymograph.service.instruments import check_outside_port
 from kymograph.service.station import Station
 from kymograph.store.reader import RecordingReader
 
@@ -247,3 +248,24 @@ def test_options_change_while_it_runs(station):
     with pytest.raises(Refused):
         station.configure("gen", {"channels": 7})
     assert station.instrument("gen")["options"]["channels"] == 2
+
+
+@pytest.mark.parametrize(
+    "port", ["serial:///etc/passwd", "/dev/ttyUSB0", "serial:///dev/tty/../mem", "file:///x"]
+)
+def test_a_port_from_outside_is_a_serial_device_or_none(port: str) -> None:
+    with pytest.raises(InvalidInput):
+        check_outside_port(port)
+
+
+@pytest.mark.parametrize(
+    "port",
+    [
+        "serial:///dev/ttyUSB0?baud=9600",
+        "serial://auto",
+        "serial:///dev/serial/by-id/usb-FTDI_x-if00",
+        "tcp://h:1",
+    ],
+)
+def test_a_serial_device_may_be_named(port: str) -> None:
+    check_outside_port(port)

@@ -33,8 +33,10 @@ def instrument(front: FrontDep, name: str) -> dict[str, Any]:
     responses=problems(404, 409, 502),
     dependencies=[needs(CONTROL)],
 )
-def act(front: FrontDep, name: str, action: Literal["open", "start", "stop", "close"]) -> dict[str, Any]:
-    """Open, start, stop or close an instrument; answered when it is done or has failed."""
+def act(
+    front: FrontDep, name: str, action: Literal["open", "start", "pause", "resume", "stop", "close"]
+) -> dict[str, Any]:
+    """Open, start, pause, resume, stop or close an instrument; answered when it is done or has failed."""
     return front.engine.act(name, action)
 
 
@@ -45,8 +47,8 @@ def act(front: FrontDep, name: str, action: Literal["open", "start", "stop", "cl
     dependencies=[needs(CONTROL)],
 )
 def configure(front: FrontDep, name: str, settings: Settings) -> dict[str, Any]:
-    """Change some options; the instrument goes back to what it was doing."""
-    return front.engine.configure(name, settings.options)
+    """Change some options, or the port; the instrument goes back to what it was doing."""
+    return front.engine.configure(name, settings.options, settings.port)
 
 
 @router.post("/{name}/commands/{command}", responses=problems(404, 409, 502), dependencies=[needs(CONTROL)])

@@ -116,6 +116,9 @@ class InstrumentOut(Answer):
     error: str
     retry_in_s: float | None
     simulated: bool
+    paused: bool = False
+    activity: str = ""
+    """What its driver is doing this second, if that takes long."""
 
 
 class Command(Answer):
@@ -137,7 +140,9 @@ class InstrumentDetail(InstrumentOut):
 class Settings(Wish):
     """Options to change; the others stay as they are."""
 
-    options: Notes
+    options: Notes = {}
+    port: Annotated[str | None, Field(max_length=256)] = None
+    """Where the device is from now on: `serial:///dev/ttyUSB0?baud=9600`, `tcp://host:number`."""
 
 
 class Arguments(Wish):
@@ -156,6 +161,8 @@ class ChannelOut(Answer):
     description: str
     low: float | None
     high: float | None
+    labels: list[str] = []
+    """Words for the values 0, 1, 2, …"""
 
 
 class StreamOut(Answer):
