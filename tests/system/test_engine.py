@@ -5,10 +5,10 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
 
 import pytest
 
+from kymograph.client import connect, errors
 from kymograph.sim.process import SimulatorProcess
 from kymograph.store.reader import RecordingReader
 from kymograph.store.verify import verify
@@ -39,47 +39,39 @@ def test_a_lidar_unplugged_while_it_is_recorded_comes_back_and_the_gap_is_told(t
     with SimulatorProcess("sim://ydlidar?model=X4", tmp_path / "lidar") as lidar:
         table = f'[instruments.lidar]\ndriver = "ydlidar"\nport = "{lidar.url}"\n'
         with RunningStation(tmp_path, table) as station:
-
-            def state():
-                return station.call("GET", "/v1/instruments/lidar")["state"]
-
-            until(lambda: state() == "acquiring", what="acquiring")
-            recording = station.call("POST", "/v1/recordings", {"name": "night"})
-            path = f"/v1/recordings/{recording['id']}"
-            until(lambda: station.call("GET", path)["rows"] > 2000, what="rows before")
+            client = connect(station.url)
+            instrument = client.instrument("lidar")
+            until(lambda: instrument.refresh().state == "acquiring", what="acquiring")
+            recording = client.recording("night")
+            until(lambda: recording.refresh().rows > 2000, what="rows before")
             lidar.fault("unplug")
-            until(lambda: state() == "fault", what="the fault")
-            before = station.call("GET", path)["rows"]
+            until(lambda: instrument.refresh().state == "fault", what="the fault")
+            before = recording.refresh().rows
             lidar.fault("replug")
-            until(lambda: state() == "acquiring", what="the way back")
-            until(lambda: station.call("GET", path)["rows"] > before + 2000, what="rows after")
-            ended = station.call("POST", f"{path}/stop")
-            events = station.call("GET", f"{path}/events")["items"]
-        [gap] = [e["body"] for e in events if e["kind"] == "gap"]
+            until(lambda: instrument.refresh().state == "acquiring", what="the way back")
+            until(lambda: recording.refresh().rows > before + 2000, what="rows after")
+            ended, events = recording.stop(), recording.events()
+        [gap] = [event.body for event in events if event.kind == "gap"]
         assert gap["reason"] == "device silent" and gap["until_ns"] > gap["from_ns"]
-        assert "fault" in [e["body"].get("state") for e in events if e["kind"] == "state"]
+        assert "fault" in [event.body.get("state") for event in events if event.kind == "state"]
         [folder] = (station.data / "recordings").iterdir()
         blocks = list(RecordingReader(folder).blocks("lidar"))
-        assert sum(block.rows for block in blocks) == ended["rows"]
+        assert sum(block.rows for block in blocks) == ended.rows
         assert all(a.last_ns <= b.first_ns for a, b in itertools.pairwise(blocks))
 
 
 def test_a_recording_goes_on_after_a_kill_if_the_station_file_says_so(tmp_path):
     with RunningStation(tmp_path, generator(1000), '[recording]\nafter_crash = "continue"\n') as station:
-        recording = station.call("POST", "/v1/recordings", {"name": "night", "segment_interval_s": 1})
-        path = f"/v1/recordings/{recording['id']}"
-        until(lambda: station.call("GET", path)["segments"] > 0, what="a segment")
+        recording = connect(station.url).recording("night", segment_interval_s=1)
+        until(lambda: recording.manifest()["segments"], what="a segment")
         for _ in range(2):
             station.kill_engine()
             station.start()
-            before = station.call("GET", path)
-            assert before["ended"] == "recording"
-            until(lambda n=before["rows"]: station.call("GET", path)["rows"] > n + 500, what="more rows")
-        ended = station.call("POST", f"{path}/stop")
-        events = station.call("GET", f"{path}/events")["items"]
+            assert recording.refresh().ended == "recording"
+            until(lambda n=recording.rows: recording.refresh().rows > n + 500, what="more rows")
+        assert recording.stop().ended == "stop"
+        assert len([event for event in recording.events() if event.kind == "gap"]) >= 2
         assert station.stop() == 0
-    assert ended["ended"] == "stop"
-    assert len([e for e in events if e["kind"] == "gap"]) >= 2
     [folder] = (station.data / "recordings").iterdir()
     blocks = list(RecordingReader(folder).blocks("gen"))
     assert len({block.epoch for block in blocks}) == 3
@@ -114,23 +106,21 @@ def small_disk(tmp_path):
 @pytest.mark.root
 def test_a_full_disk_ends_the_recording_and_nothing_else(small_disk):
     with RunningStation(small_disk, generator(10_000, 24)) as station:
-        recording = station.call("POST", "/v1/recordings", {"name": "night", "segment_interval_s": 3600})
-        path = f"/v1/recordings/{recording['id']}"
-        until(lambda: station.call("GET", path)["rows"] > 1000, what="rows")
+        client = connect(station.url)
+        recording, gen = client.recording("night", segment_interval_s=3600), client.stream("gen")
+        until(lambda: recording.refresh().rows > 1000, what="rows")
         ballast = small_disk / "ballast"
         free = os.statvfs(small_disk).f_bavail * os.statvfs(small_disk).f_frsize
         ballast.write_bytes(bytes(max(free - 6 * 2**20, 0)))
-        until(lambda: not station.call("GET", path)["running"], 60, "the end for want of room")
-        assert station.call("GET", path)["ended"] == "disk full"
-        assert station.call("GET", "/v1/station")["disk"]["state"] == "full"
-        latest = station.call("GET", "/v1/streams/gen/latest")["seq"]
-        until(lambda: station.call("GET", "/v1/streams/gen/latest")["seq"] > latest, what="live rows")
-        with pytest.raises(urllib.error.HTTPError) as refused:
-            station.call("POST", "/v1/recordings", {"name": "again"})
-        assert refused.value.code == 507
+        until(lambda: not recording.refresh().running, 60, "the end for want of room")
+        assert recording.ended == "disk full"
+        assert client.station().disk["state"] == "full"
+        latest = gen.latest().seq
+        until(lambda: gen.latest().seq > latest, what="live rows")
+        with pytest.raises(errors.DiskFull):
+            client.recording("again")
         ballast.unlink()
-        until(lambda: station.call("GET", "/v1/station")["disk"]["state"] != "full", what="room again")
-        again = station.call("POST", "/v1/recordings", {"name": "again"})
-        station.call("POST", f"/v1/recordings/{again['id']}/stop")
+        until(lambda: client.station().disk["state"] != "full", what="room again")
+        client.recording("again").stop()
         assert station.stop() == 0
         assert verify(station.data).ok
