@@ -90,7 +90,11 @@ def test_an_instrument_is_operated(client: Client) -> None:
     assert gen.state == "acquiring" and gen.options["rate_hz"] == RATE_HZ and gen.health.rows > 0
     assert gen.options_schema["properties"]["rate_hz"]
     try:
+        assert gen.pause().paused and gen.state == "idle"
+        assert not gen.resume().paused and gen.state == "acquiring"
         assert gen.stop().state == "idle"
+        with pytest.raises(errors.Refused):
+            gen.resume()
         assert gen.configure(amplitude=2.0).options["amplitude"] == 2.0
         with pytest.raises(errors.ConfigError, match="amplitude"):
             gen.configure(amplitude="loud")
@@ -397,6 +401,9 @@ def test_units_of_a_lidar_in_three_libraries(client: Client) -> None:
     assert recording.units("lidar") == recording.to_pandas("lidar").attrs["units"] == units
     fields = recording.to_arrow("lidar").schema
     assert {f.name: f.metadata[b"unit"].decode() for f in fields if f.name != "timestamp"} == units
+    live = next(take(client.live("lidar", timeout_s=20), 1)).to_arrow().schema
+    assert live.equals(fields, check_metadata=False), "live and recorded rows are the same table"
+    assert [field.metadata for field in live] == [field.metadata for field in fields]
     frame = recording.to_polars("lidar")
     assert frame.columns == ["timestamp", *units] and str(frame["timestamp"].dtype.time_zone) == "UTC"
     assert client.recordings(name="SCA", instrument="lidar")[0].id == recording.id

@@ -155,8 +155,8 @@ class Instrument:
         )
 
     def _act(self, action: str) -> Instrument:
-        # Actions name a state to be in, so that asking twice does no harm.
-        told = self._ask("POST", f"/{action}", None, again=True)
+        # They name a state to be in, so that asking twice does no harm; but who is not paused cannot resume.
+        told = self._ask("POST", f"/{action}", None, again=action != "resume")
         self._told = {**self._told, **told}
         return self
 

@@ -40,7 +40,7 @@ def arrow(
     fields = [pa.field(TIME, pa.timestamp("ns", "UTC"), nullable=False, metadata={"unit": "ns"})]
     for name, column in columns.items():
         channel = meaning[name]
-        told = {k: v for k, v in channel.to_dict().items() if v not in (None, [], ())}
+        told = {k: v for k, v in channel.to_dict().items() if v is not None}
         known = {"unit": channel.unit, "description": channel.description, "channel": json.dumps(told)}
         kind = pa.from_numpy_dtype(column.dtype)
         fields.append(pa.field(_spelled(name), kind, nullable=False, metadata=known))
@@ -60,7 +60,7 @@ def pandas(
     index = pd.DatetimeIndex(np.asarray(time_ns).view("datetime64[ns]"), name=TIME).tz_localize("UTC")
     frame = pd.DataFrame({_spelled(name): column for name, column in columns.items()}, index=index)
     units = {_spelled(name): meaning[name].unit for name in columns}
-    labels = {_spelled(name): found for name in columns if (found := labels_of(meaning[name]))}
+    labels = {_spelled(name): list(meaning[name].labels) for name in columns if meaning[name].labels}
     frame.attrs.update(facts, units=units, **({"labels": labels} if labels else {}))
     return frame
 
@@ -70,12 +70,6 @@ def polars(time_ns: Times, columns: Mapping[str, Column]) -> Any:
     pl = _library("polars")
     times = pl.Series(TIME, time_ns).cast(pl.Datetime("ns")).dt.replace_time_zone("UTC")
     return pl.DataFrame([times, *(pl.Series(_spelled(name), column) for name, column in columns.items())])
-
-
-def labels_of(channel: Channel) -> list[str]:
-    """Return the texts of a channel's whole values from 0 up, if it has any."""
-    labels: tuple[str, ...] = getattr(channel, "labels", ())
-    return list(labels)
 
 
 def read_parquet(file: Any) -> Any:

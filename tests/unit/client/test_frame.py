@@ -17,7 +17,7 @@ from kymograph.client.stream import frame_of
 CHANNELS = (
     Channel("depth", "float32", "m", "below the surface", 0.0, 100.0),
     Channel("count", "int64"),
-    Channel("timestamp", "uint8", "s"),
+    Channel("timestamp", "uint8", "s", labels=("no", "yes")),
 )
 TIMES = np.array([1_769_860_800_123_456_789, 1_769_860_800_123_456_790])
 
@@ -40,7 +40,7 @@ def test_arrow_is_as_our_parquet_is(batch: Batch) -> None:
     assert known[b"unit"] == b"m" and known[b"description"] == b"below the surface"
     assert json.loads(known[b"channel"]) == {
         "name": "depth", "dtype": "float32", "unit": "m", "description": "below the surface", "low": 0.0,
-        "high": 100.0,
+        "high": 100.0, "labels": [],
     }  # fmt: skip
     assert table.schema.metadata[b"epoch"] == b"7" and table.schema.metadata[b"seq"] == b"10"
     assert table.column("timestamp").cast(pa.int64()).to_pylist() == TIMES.tolist()
@@ -53,6 +53,7 @@ def test_pandas_is_by_time_and_has_units(batch: Batch) -> None:
     assert frame.index.asi8.tolist() == TIMES.tolist()
     assert frame["depth"].dtype == np.float32 and frame["count"].tolist() == [2**62, -1]
     assert frame.attrs["units"] == {"depth": "m", "count": "", "timestamp_": "s"}
+    assert frame.attrs["labels"] == {"timestamp_": ["no", "yes"]}
     assert frame.attrs["stream"] == "s" and frame.attrs["seq"] == 10
 
 
