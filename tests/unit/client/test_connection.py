@@ -17,6 +17,12 @@ from kymograph.client.connection import Connection, Request, station_url
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None: ...  # a client that hung up is part of the test
+
+
 class Wire:
     """A server that says what a test tells it to, one answer after the other, the last for ever."""
 
@@ -37,8 +43,7 @@ class Wire:
 
             def log_message(self, *_: object) -> None: ...
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
