@@ -23,8 +23,10 @@ from kymograph.sim import registry as simulators
 from kymograph.sim.simulation import Simulation
 from kymograph.sim.wire import PtyWire
 
-SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {}
-"""For drivers whose options have no defaults."""
+SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {"qseries": {"time_scale": 0.005}}
+"""For drivers whose options have no defaults, or whose devices are slower than a test."""
+DEVICES: dict[str, dict[str, str]] = {"qseries": {"time_scale": "0.005"}}
+"""Parameters of the simulators."""
 ROWS = 200
 DEADLINE_S = 15.0
 
@@ -46,7 +48,7 @@ def running(name: str, folder: Path) -> Iterator[tuple[Driver[Any], Simulation |
         yield driver, None
         driver.close()
         return
-    with Simulation(simulators.make(name, {}), PtyWire(folder / "device")) as simulation:
+    with Simulation(simulators.make(name, DEVICES.get(name, {})), PtyWire(folder / "device")) as simulation:
         driver = made(name, simulation.url)
         yield driver, simulation
         driver.close()

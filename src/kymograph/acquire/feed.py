@@ -25,13 +25,20 @@ class Feed:
         self.seq = 0
         self.last_time_ns: int | None = None
         self.silent_since_ns: int | None = None
-        """Time of the last row before a fault, until a row comes again."""
+        """Time of the last row before a silence, until a row comes again."""
+        self.silent_for = ""
+        """Why."""
 
     def begin_epoch(self, now_ns: int) -> None:
         """Start to count anew; an epoch is never named like an earlier one."""
         self.epoch = max(now_ns // 1_000_000, self.epoch + 1)
         self.seq = 0
         self.last_time_ns = None
+
+    def note_silence(self, reason: str) -> None:
+        """Take note that no rows come after the last one, and why, unless that is known already."""
+        if self.silent_since_ns is None:
+            self.silent_since_ns, self.silent_for = self.last_time_ns, reason
 
     def publish(self, rows: Rows) -> int:
         """Number the rows, send them on in blocks of bounded size, and return how many there were."""

@@ -43,6 +43,7 @@ ACTIONS: Final = {
     "stop": status.IDLE,
     "close": status.CLOSED,
 }
+SILENT: Final = "device silent"
 _READ_TIMEOUT_S: Final = 0.1
 _RANK: Final = {status.CLOSED: 0, status.IDLE: 1, status.ACQUIRING: 2}
 
@@ -288,7 +289,7 @@ class Instrument:
         batches = self._driver.read(_READ_TIMEOUT_S)
         if self._driver.fell_silent:
             self._driver.fell_silent = False
-            self._note_silence()
+            self._note_silence(SILENT)
         self._publish(batches)
         if self._error and batches:
             self._recovered()
@@ -303,11 +304,10 @@ class Instrument:
                 self._tell_silence(feed, int(rows.time_ns[0]))
                 self._meter.add(feed.publish(rows), now_ns)
 
-    def _note_silence(self) -> None:
+    def _note_silence(self, reason: str) -> None:
         """Take note that rows have stopped after the last ones, until there are some again."""
         for feed in self.feeds.values():
-            if feed.silent_since_ns is None:
-                feed.silent_since_ns = feed.last_time_ns
+            feed.note_silence(reason)
 
     def _rest(self, since_ns: int) -> None:
         """Let rows gather: a device that sends a byte a millisecond is not to be read that often."""
@@ -326,7 +326,7 @@ class Instrument:
         if feed.silent_since_ns is None:
             return
         at = {"epoch": feed.epoch, "from_seq": feed.seq, "to_seq": feed.seq, "rows": None}
-        times = {"from_ns": feed.silent_since_ns, "until_ns": until_ns, "reason": "device silent"}
+        times = {"from_ns": feed.silent_since_ns, "until_ns": until_ns, "reason": feed.silent_for}
         feed.silent_since_ns = None
         self._notice(f"instrument/{self.name}", "gap", {"stream": feed.stream.name, **at, **times})
 
@@ -361,6 +361,7 @@ class Instrument:
             if self._state == status.ACQUIRING:
                 self._driver.stop()
                 self._publish(self._driver.leftover())
+                self._note_silence("paused" if self._paused else "stopped")
                 self._state = status.IDLE
             if self._want == status.CLOSED:
                 self._let_go()
@@ -381,7 +382,7 @@ class Instrument:
             known = isinstance(error, KymographError)
             log.warning("%s lost: %s", self.name, text, exc_info=None if known else error)
         if self._state == status.ACQUIRING:
-            self._note_silence()
+            self._note_silence(SILENT)
         self._let_go()
         self._state, self._error = status.FAULT, text
         wait_s = REOPEN_BACKOFF_S[min(self._attempts, len(REOPEN_BACKOFF_S) - 1)]

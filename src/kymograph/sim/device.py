@@ -11,12 +11,21 @@ class Device(Protocol):
     interval_s: float
     """How often `advance` wants to be called."""
 
+    @property
+    def baud(self) -> int:
+        """The speed it talks at; 0 if it does not care."""
+        ...
+
     def receive(self, data: bytes) -> None:
         """Take what the host sent."""
         ...
 
     def advance(self, time_s: float) -> bytes:
         """Return what the device sends until `time_s`, which never runs backwards."""
+        ...
+
+    def fault(self, words: list[str]) -> bool:
+        """Have a fault of the device's own; return False for one that it does not know."""
         ...
 
     def power_on(self) -> None:

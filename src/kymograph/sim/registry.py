@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, urlsplit
 from kymograph.model.errors import ConfigError, InvalidInput
 from kymograph.sim.device import Device
 
-OURS: Final = {"ydlidar": "kymograph.sim.ydlidar:make"}
+OURS: Final = {"qseries": "kymograph.sim.qseries:make", "ydlidar": "kymograph.sim.ydlidar:make"}
 """By the name of the driver whose device it is."""
 
 

@@ -35,6 +35,8 @@ class Simulation:
             InvalidInput: there is no such fault.
         """
         with self._lock:
+            if line.split() and self.device.fault(line.split()):
+                return
             self._faults.request(line, time.monotonic())
             self._plug_as_asked(time.monotonic())
 
@@ -54,8 +56,15 @@ class Simulation:
             self._plug_as_asked(now_s)
             data = self.wire.read()
             if data and not self._faults.refusing:
-                self.device.receive(data)
-            self.wire.write(self._faults.apply(self.device.advance(now_s), now_s))
+                self.device.receive(self._at_speed(data))
+            self.wire.write(self._at_speed(self._faults.apply(self.device.advance(now_s), now_s)))
+
+    def _at_speed(self, data: bytes) -> bytes:
+        """Return what is left of bytes between two ends of which each has a speed of its own."""
+        speed = self.wire.baud if data and self.device.baud else 0
+        if not speed or speed == self.device.baud:
+            return data
+        return bytes(byte * 167 % 128 | 0x80 for byte in data)
 
     def turn(self, also: int = -1) -> bool:
         """Carry bytes, then wait for more or for the next packet; return whether `also` can be read."""

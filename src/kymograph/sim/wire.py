@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+_BAUDS = {getattr(termios, f"B{n}"): n for n in (2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400)}
 _GONE = (errno.EIO, errno.EBADF, errno.ECONNRESET, errno.EPIPE)
 
 
@@ -34,6 +35,11 @@ class Wire(Protocol):
     @property
     def plugged(self) -> bool:
         """Whether the wire is there."""
+        ...
+
+    @property
+    def baud(self) -> int:
+        """The speed that the host has set; 0 where a wire has none."""
         ...
 
     def plug(self) -> None:
@@ -92,6 +98,13 @@ class PtyWire:
         """Whether there is a terminal."""
         return self._fd >= 0
 
+    @property
+    def baud(self) -> int:
+        """The speed that the host has set: the two ends of a terminal share their settings."""
+        if not self.plugged:
+            return 0
+        return _BAUDS.get(termios.tcgetattr(self._far)[5], 0)
+
     def plug(self) -> None:
         """Make a new terminal and let the link point to it."""
         if self.plugged:
@@ -145,6 +158,8 @@ class PtyWire:
 
 class TcpWire:
     """A listening port that serves one host at a time, as a serial server does."""
+
+    baud = 0
 
     def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
         self.bytes_overrun = 0

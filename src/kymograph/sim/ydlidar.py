@@ -63,6 +63,13 @@ class YdLidarDevice:
                 true = (reported + _skew_deg(self._room.walls(true) * 1000)) % 360.0
         return true
 
+    baud = 0
+
+    def fault(self, words: list[str]) -> bool:
+        """Have no fault but those of the wire."""
+        del words
+        return False
+
     def power_on(self) -> None:
         """Begin as after the power came."""
         self.rotation_hz = self._wanted_hz
