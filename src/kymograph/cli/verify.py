@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -14,7 +15,7 @@ from kymograph.cli import output
 from kymograph.model.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from kymograph.store.gaps import Gap
+    from kymograph.store.completeness import Ledger, MissingRows
     from kymograph.store.rebuild import Rebuilt
     from kymograph.store.verify import Progress, RecordingCheck
 
@@ -25,8 +26,9 @@ Examples:
   kymograph verify /srv/kymograph --json > report.json
   kymograph verify /srv/kymograph --rebuild
 
-Leaves with 0 if all is well, and with 1 if anything that was safe is damaged or gone. Rows that were never
-safe (the second before a power cut) are listed with the reason, and are no failure."""
+Leaves with 0 if all is well, and with 1 if anything that was safe is damaged or gone, or a mirror has not
+all of its source. Rows that were never safe (the second before a power cut) are listed with the reason, and
+are no failure."""
 
 _WRONG: Final = {
     "differs": "was changed after it was sealed",
@@ -66,14 +68,33 @@ def verify(
             report = verify_data(where, progress)
         else:
             raise InvalidInput(f"{where} is neither a data folder nor a recording", hint="see --help")
+    ledgers = _ledgers(where, report.recordings)
     if as_json:
-        output.emit({**report.to_dict(), "rebuilt": None if rebuilt is None else asdict(rebuilt)})
+        told = {name: ledger.to_dict() for name, ledger in ledgers.items()}
+        rebuilt_told = None if rebuilt is None else asdict(rebuilt)
+        output.emit({**report.to_dict(), "completeness": told, "rebuilt": rebuilt_told})
     else:
-        _print(report.recordings)
+        _print(report.recordings, ledgers)
         if rebuilt is not None:
             _print_rebuilt(rebuilt)
-    if not report.ok:
+    fetched = all(ledger.source is None or ledger.complete for ledger in ledgers.values())
+    if not (report.ok and fetched):
         raise typer.Exit(output.FAILED)
+
+
+def _ledgers(where: Path, checks: tuple[RecordingCheck, ...]) -> dict[str, Ledger]:
+    """Return the completeness of each recording that could be read, by its folder's name."""
+    import time
+
+    from kymograph.store.completeness import ledger, remember
+
+    found: dict[str, Ledger] = {}
+    for check in checks:
+        folder = where if (where / "recording.json").exists() else where / "recordings" / check.folder
+        if not check.error:
+            remember(folder, [file.filename for file in check.files if file.state == "ok"], time.time_ns())
+            found[check.folder] = ledger(folder, time.time_ns())
+    return found
 
 
 @contextmanager
@@ -90,10 +111,12 @@ def _watched(quiet: bool) -> Generator[Progress]:
         yield show
 
 
-def _print(checks: tuple[RecordingCheck, ...]) -> None:
+def _print(checks: tuple[RecordingCheck, ...], ledgers: Mapping[str, Ledger]) -> None:
     for check in checks:
         state = "ok  " if check.ok else "FAIL"
-        output.say(f"{state}  {check.name or check.folder}: {check.rows} rows in {len(check.files)} files")
+        ledger = ledgers.get(check.folder)
+        told = f"{check.rows} rows in {len(check.files)} files" if ledger is None else ledger.summary
+        output.say(f"{state}  {check.name or check.folder}: {told}")
         if check.error:
             output.say(f"      cannot be read: {check.error}")
         for file in check.files:
@@ -104,20 +127,33 @@ def _print(checks: tuple[RecordingCheck, ...]) -> None:
             note = "damaged: " if journal.damaged else "not sealed yet: "
             tail = f", {journal.tail_bytes} bytes behind the last whole frame" if journal.tail_bytes else ""
             output.say(f"      {journal.filename} {note}{journal.rows} rows in {journal.frames} frames{tail}")
-        for gap in check.gaps:
-            output.say(f"      {_gap(gap)}")
+        for stream in ledger.streams if ledger is not None else ():
+            for missing in stream.missing:
+                output.say(f"      {stream.stream}: {_missing(missing)}")
+        if ledger is not None and ledger.source is not None:
+            output.say(f"      mirror of {ledger.source.get('url')}")
+        if ledger is not None and ledger.files:
+            output.say(f"      root hash {ledger.root_hash}")
     bad = sum(not check.ok for check in checks)
     output.say(
         f"{len(checks)} recordings checked, {bad} with damage." if checks else "There are no recordings."
     )
 
 
-def _gap(gap: Gap) -> str:
-    place = f"after seq {gap.from_seq - 1} of epoch {gap.epoch}"
-    if gap.reason == "epoch":
-        return f"{gap.stream}: acquisition began anew {place}"
-    count = "an unknown number of rows" if gap.rows is None else f"{gap.rows} rows"
-    return f"{gap.stream}: {count} missing {place}: {gap.reason}"
+def _missing(missing: MissingRows) -> str:
+    place = f"after seq {missing.from_seq - 1} of epoch {missing.epoch}"
+    begins = "" if missing.from_ns is None else f", from {_clock(missing.from_ns)}"
+    ends = "" if missing.until_ns is None else f" to {_clock(missing.until_ns)}"
+    if missing.quiet:
+        return f"no rows were made {place}{begins}{ends}: {missing.reason}"
+    count = "an unknown number of rows" if missing.rows is None else f"{missing.rows} rows"
+    files = f" ({', '.join(missing.files)})" if missing.files else ""
+    return f"{count} missing {place}{begins}{ends}: {missing.reason}{files}"
+
+
+def _clock(time_ns: int) -> str:
+    moment = datetime.fromtimestamp(time_ns / 1e9, UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}.{time_ns // 1_000_000 % 1000:03d}Z"
 
 
 def _rebuild(data: Path) -> Rebuilt:

@@ -7,6 +7,7 @@ one, and on a copy of the folder. What takes long is done in worker processes.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -23,6 +24,7 @@ from kymograph.model.limits import (
 )
 from kymograph.model.names import safe_name
 from kymograph.service.exporting import ExportRequest, plan, sealed_file
+from kymograph.service.files import StoredFile, find_file, list_files
 from kymograph.service.shelf import Shelf, Shelved
 from kymograph.service.workers import PIECE_BYTES, Job, Workers
 from kymograph.store import formats
@@ -192,17 +194,17 @@ class Archive:
         listed, _ = RecordingFolder(self.path(recording_id)).manifest()
         return [segment.to_dict() for segment in listed]
 
-    def segment_path(self, recording_id: str, filename: str) -> Path:
-        """Return where a sealed file is.
+    def files(self, recording_id: str, sealed: bool = True) -> list[Plain]:
+        """Return `filename kind size_bytes sha256` of every file of a recording, sealed ones if wanted."""
+        return list_files(self.path(recording_id), sealed)
+
+    def file(self, recording_id: str, filename: str) -> StoredFile:
+        """Return where a file of a recording is, and its entity tag.
 
         Raises:
-            NotFound: no segment has that name (any more: segments are merged after the end).
+            NotFound: it has no such file.
         """
-        folder = self.path(recording_id)
-        listed, _ = RecordingFolder(folder).manifest()
-        if filename not in {segment.filename for segment in listed}:
-            raise NotFound("the recording has no segment of that name", hint="read its manifest again")
-        return folder / filename
+        return find_file(self.path(recording_id), filename)
 
     def events(self, recording_id: str) -> list[Plain]:
         """Return what happened during a recording, oldest first."""
@@ -254,6 +256,17 @@ class Archive:
     def verify(self, recording_id: str) -> Plain:
         """Check a recording's hashes, frames and sequence, and say exactly what is missing."""
         return msgspec.json.decode(self._exports.call("verify", folder=str(self.path(recording_id))))
+
+    def completeness(self, recording_id: str, verify: bool = False) -> Plain:
+        """Return a recording's completeness ledger, see `kymograph.store.completeness.Ledger.to_dict`.
+
+        With `verify` every file is read that was not hashed since it last changed.
+        """
+        workers = self._exports if verify else self._views
+        answer = workers.call(
+            "ledger", folder=str(self.path(recording_id)), verify=verify, now_ns=time.time_ns()
+        )
+        return msgspec.json.decode(answer)
 
 
 class _Whole:

@@ -25,6 +25,7 @@ from typing import Any, BinaryIO, Final, cast
 from kymograph.model.errors import KymographError, StorageError
 from kymograph.service.exporting import ZIP, Exporter, pipe_outlet, plan, request_from_dict
 from kymograph.service.viewing import view_recording
+from kymograph.store.completeness import ledger
 from kymograph.store.durable import storage_error
 from kymograph.store.parts import Span
 from kymograph.store.reader import RecordingReader
@@ -85,7 +86,13 @@ def _verify(message: Mapping[str, Any], pipe: int, started: Started) -> None:
     pipe_outlet(pipe).write(json.dumps(report.to_dict()).encode())
 
 
-_JOBS: Final = {"export": _export, "view": _view, "verify": _verify}
+def _ledger(message: Mapping[str, Any], pipe: int, started: Started) -> None:
+    started(None, None)
+    found = ledger(Path(message["folder"]), message["now_ns"], message["verify"])
+    pipe_outlet(pipe).write(json.dumps(found.to_dict()).encode())
+
+
+_JOBS: Final = {"export": _export, "view": _view, "verify": _verify, "ledger": _ledger}
 
 
 def _answer(control: socket.socket, message: Mapping[str, Any], pipe: int) -> dict[str, Any]:

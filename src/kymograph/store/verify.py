@@ -5,7 +5,7 @@ Only reads, so that any process may do it at any time, also beside a running rec
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -137,25 +137,34 @@ def _check(folder: RecordingFolder, counter: _Counter) -> RecordingCheck:
         journals = folder.journals()  # before the manifest: a journal sealed meanwhile is then in both
         segments, replaced = folder.manifest()
         files = [*_sealed(folder, segments, counter), *_extra(folder, recording, segments, replaced)]
-        pieces = {(s.stream, s.index): _Piece(s.runs, s.rows) for s in segments}
+        pieces = {(s.stream, s.index): Piece(s.runs, s.rows) for s in segments}
         checks: list[JournalCheck] = []
         for key, path in journals.items():
-            head = JournalHead(
-                recording.id, recording.name, key[1], _stream(recording, key[0]), recording.started_ns, 0
-            )
-            found = _journal(path, head)
+            found = _journal(path, _head(recording, key))
             if found is not None and key not in pieces:
                 checks.append(found[0])
                 pieces[key] = found[1]
         checks.extend(_put_aside(folder))
-        gaps = [gap for stream in recording.streams for gap in _gaps(stream.name, pieces)]
+        gaps = [gap for stream in recording.streams for gap in gaps_between(stream.name, pieces)]
         return RecordingCheck(
             folder.path.name, recording.id, recording.name, recording.ended, "",
             sum(piece.rows for piece in pieces.values()), tuple(files), tuple(checks),
-            tuple(_with_reasons(gaps, folder)),
+            tuple(with_reasons(gaps, folder)),
         )  # fmt: skip
     except KymographError as error:
         return RecordingCheck(folder.path.name, error=str(error))
+
+
+def journal_pieces(folder: RecordingFolder, recording: Recording) -> dict[tuple[str, int], Piece]:
+    """Return which rows the journals of a recording have."""
+    found = {key: _journal(path, _head(recording, key)) for key, path in folder.journals().items()}
+    return {key: one[1] for key, one in found.items() if one is not None}
+
+
+def _head(recording: Recording, key: tuple[str, int]) -> JournalHead:
+    """Return the head that the journal of that stream and index must have."""
+    stream = _stream(recording, key[0])
+    return JournalHead(recording.id, recording.name, key[1], stream, recording.started_ns, 0)
 
 
 def _stream(recording: Recording, name: str) -> Any:
@@ -166,7 +175,9 @@ def _stream(recording: Recording, name: str) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class Piece:
+    """Which rows a file has."""
+
     runs: Sequence[Run]
     rows: int
 
@@ -198,7 +209,7 @@ def _extra(
             yield FileCheck(path.name, EXTRA, path.stat().st_size, 0)
 
 
-def _journal(path: Path, head: JournalHead) -> tuple[JournalCheck, _Piece] | None:
+def _journal(path: Path, head: JournalHead) -> tuple[JournalCheck, Piece] | None:
     try:
         found = scan(path, head)
         tally = Tally()
@@ -207,7 +218,7 @@ def _journal(path: Path, head: JournalHead) -> tuple[JournalCheck, _Piece] | Non
     except (NotFound, FileNotFoundError):
         return None
     check = JournalCheck(path.name, found.frames, found.rows, found.tail_bytes, found.damaged)
-    return check, _Piece(tally.runs, tally.rows)
+    return check, Piece(tally.runs, tally.rows)
 
 
 def _put_aside(folder: RecordingFolder) -> Iterator[JournalCheck]:
@@ -216,7 +227,8 @@ def _put_aside(folder: RecordingFolder) -> Iterator[JournalCheck]:
         yield JournalCheck(path.name, found.frames, found.rows, found.tail_bytes, True)
 
 
-def _gaps(stream: str, pieces: dict[tuple[str, int], _Piece]) -> Iterator[Gap]:
+def gaps_between(stream: str, pieces: Mapping[tuple[str, int], Piece]) -> Iterator[Gap]:
+    """Yield what is missing between pieces of a stream, in order of their index."""
     place: Cursor | None = None
     for (name, _), piece in sorted(pieces.items(), key=lambda item: item[0]):
         if name != stream:
@@ -229,7 +241,7 @@ def _gaps(stream: str, pieces: dict[tuple[str, int], _Piece]) -> Iterator[Gap]:
             place = Cursor(run.epoch, run.seq + end - run.row)
 
 
-def _with_reasons(gaps: Sequence[Gap], folder: RecordingFolder) -> Iterator[Gap]:
+def with_reasons(gaps: Sequence[Gap], folder: RecordingFolder) -> Iterator[Gap]:
     """Yield the gaps, each with the reason of the event that covers it."""
     told = [event.body for event in folder.events.read() if event.kind == "gap" and "stream" in event.body]
     crashed = [event.body for event in folder.events.read() if event.body.get("reason") == "crash"]

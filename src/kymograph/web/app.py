@@ -19,6 +19,7 @@ from kymograph.service.contract import StationService
 from kymograph.service.keys import KeyStore
 from kymograph.web import faces, files, problems
 from kymograph.web.api import drivers, health, instruments, recordings, session, station, streams
+from kymograph.web.api import files as recording_files
 from kymograph.web.api.models import Problem
 from kymograph.web.auth import PUBLIC, Guard, declared_scopes, needs, refuse_undeclared
 from kymograph.web.front import Front
@@ -30,7 +31,16 @@ from kymograph.web.live.hub import Hub
 log = logging.getLogger(__name__)
 
 KEYS_FILE: Final = "keys.json"
-_NOUNS: Final = (station, instruments, streams, recordings, drivers, session, health)
+_NOUNS: Final = (
+    station,
+    instruments,
+    streams,
+    recordings,
+    recording_files,
+    drivers,
+    session,
+    health,
+)
 _DESCRIPTION: Final = """\
 Errors are `application/problem+json` with a stable `code`, a `hint`, and `facts`. Times are answered in
 nanoseconds since 1970 (`…_ns`) and as RFC 3339, and taken as either. Lists are `{"items": […], "next": …}`;

@@ -175,10 +175,10 @@ def test_a_damaged_recording_hides_no_other(archive: Archive, tmp_path: Path) ->
 
 def test_segments_are_found_by_the_manifest_alone(archive: Archive, night: RecordingFolder) -> None:
     filename = archive.manifest("id-night")["segments"][0]["filename"]
-    assert archive.segment_path("id-night", filename) == night.path / filename
-    for name in ("recording.json", "../secret", "", "lidar_00002.journal"):
+    assert archive.file("id-night", filename).path == night.path / filename
+    for name in ("../secret", "", "lidar_00009.journal", "lidar_00000.preview"):
         with pytest.raises(NotFound):
-            archive.segment_path("id-night", name)
+            archive.file("id-night", name)
 
 
 def test_events_are_read(archive: Archive, night: RecordingFolder) -> None:

@@ -285,6 +285,90 @@ class ManifestOut(Answer):
     segments: list[SegmentOut]
 
 
+class FileOut(Answer):
+    """A file of a recording."""
+
+    filename: str
+    kind: Literal["sealed", "journal", "events", "description", "sums", "attachment"]
+    size_bytes: int
+    sha256: str | None
+
+
+class AmountOut(Answer):
+    """So many files, rows and bytes."""
+
+    segments: int
+    rows: int
+    size_bytes: int
+
+
+class VerifiedOut(AmountOut):
+    """What was hashed to what was sealed, and has not changed since."""
+
+    at_ns: int | None
+
+
+class MissingOut(Answer):
+    """Rows that are missing, `to_seq` exclusive; null is what nobody can know."""
+
+    epoch: int
+    from_seq: int
+    to_seq: int | None
+    rows: int | None
+    from_ns: int | None
+    until_ns: int | None
+    reason: str
+    files: list[str]
+
+
+class StreamLedgerOut(Answer):
+    """The completeness of one stream."""
+
+    stream: str
+    epochs: int
+    expected_rows: int
+    held_rows: int
+    verified_rows: int
+    tail_rows: int
+    first_ns: int | None
+    last_ns: int | None
+    missing: list[MissingOut]
+
+
+class FileLedgerOut(Answer):
+    """A sealed file, and whether it is there as it was sealed."""
+
+    filename: str
+    stream: str
+    index: int
+    rows: int
+    size_bytes: int
+    sha256: str
+    state: Literal["verified", "held", "missing", "differs"]
+
+
+class LedgerOut(Answer):
+    """The completeness of a recording."""
+
+    recording_id: str
+    name: str
+    folder: str
+    side: Literal["source", "mirror"]
+    source: dict[str, Any] | None
+    running: bool
+    state: Literal["complete", "incomplete", "running", "damaged"]
+    complete: bool
+    summary: str
+    expected: AmountOut
+    held: AmountOut
+    verified: VerifiedOut
+    streams: list[StreamLedgerOut]
+    root_hash: str
+    """SHA-256 of the file SHA256SUMS: what `sha256sum SHA256SUMS` says."""
+    files: list[FileLedgerOut]
+    checked_ns: int
+
+
 class DriverOut(Answer):
     """A kind of instrument that can be configured."""
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query
-from starlette.requests import Request
 from starlette.responses import Response
 
-from kymograph.model.errors import InvalidInput, NotFound
+from kymograph.model.errors import InvalidInput
 from kymograph.model.limits import NAME_CHARS_MAX
 from kymograph.service.exporting import ExportRequest
 from kymograph.service.keys import ADMIN, READ, RECORD
@@ -20,19 +19,16 @@ from kymograph.web.api.answers import CursorText, Limit, event_out, events_out, 
 from kymograph.web.api.models import (
     DataOut,
     EventOut,
-    ManifestOut,
     MetadataIn,
     Notes,
     Page,
     RecordingIn,
     RecordingOut,
-    SegmentOut,
 )
 from kymograph.web.api.streams import Channels, Moment, Points, split_names
 from kymograph.web.auth import Caller, needs
 from kymograph.web.front import Front, FrontDep
 from kymograph.web.problems import encode
-from kymograph.web.ranges import file_response
 from kymograph.web.streaming import ByteStream, attachment
 from kymograph.web.times import parse_optional
 
@@ -119,38 +115,6 @@ def stop(front: FrontDep, id: Id) -> dict[str, Any]:
     return _said(front, front.engine.record_stop(id))
 
 
-@router.get("/{id}/manifest", response_model=ManifestOut, responses=problems(404), dependencies=[needs(READ)])
-def manifest(front: FrontDep, id: Id) -> dict[str, Any]:
-    """Return which sealed files there are now."""
-    return front.archive.manifest(id)
-
-
-@router.get(
-    "/{id}/segments", response_model=Page[SegmentOut], responses=problems(404), dependencies=[needs(READ)]
-)
-def segments(front: FrontDep, id: Id) -> dict[str, Any]:
-    """Return the sealed files with their sizes, hashes and times."""
-    return {"items": front.archive.segments(id), "next": None}
-
-
-@router.head("/{id}/segments/{filename:path}", dependencies=[needs(READ)], include_in_schema=False)
-@router.get(
-    "/{id}/segments/{filename:path}",
-    responses=problems(404, 416),
-    response_class=Response,
-    dependencies=[needs(READ)],
-)
-def segment(front: FrontDep, request: Request, id: Id, filename: str) -> Response:
-    """Return a sealed file, or a range of it; its entity tag is its SHA-256."""
-    listed = {one["filename"]: one for one in front.archive.segments(id)}
-    if filename not in listed:
-        raise NotFound("the recording has no segment of that name", hint="read its manifest again")
-    path = front.archive.segment_path(id, filename)
-    return file_response(
-        path, listed[filename]["sha256"], _SEGMENT_TYPE, request.headers, attachment(filename)
-    )
-
-
 @router.get("/{id}/export", response_class=Response, responses=problems(404, 507), dependencies=[needs(READ)])
 def export(
     front: FrontDep,
@@ -222,9 +186,3 @@ def events(front: FrontDep, id: Id) -> dict[str, Any]:
 def mark(front: FrontDep, id: Id, caller: Recorder, body: Notes) -> dict[str, Any]:
     """Add a mark: what a person wants to remember of this moment, as `{"text": …}`."""
     return event_out(front.engine.mark(id, body, caller.name))
-
-
-@router.get("/{id}/verify", responses=problems(404), dependencies=[needs(READ)])
-def verify(front: FrontDep, id: Id) -> dict[str, Any]:
-    """Check hashes, frames and sequence, and say exactly what is missing."""
-    return front.archive.verify(id)

@@ -1,0 +1,374 @@
+"""The completeness ledger of a recording: expected, held, verified, and which rows are missing and why.
+
+A recording's own folder is held against its manifest; a mirror's against what its source has, as
+`mirror.json` remembers it. Rows are missing if their numbers are known and they are in no file. A silence is
+listed too: no row was made, so none is missing.
+
+`verified` is a promise about bytes: they were read and hashed to the sealed hash, and the file has not
+changed since. What was hashed is remembered in `verified.json` beside the files, which may be lost: then
+hashing begins anew.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final, cast
+
+from kymograph.model.errors import KymographError
+from kymograph.model.recording import Recording, Segment, segment_from_dict
+from kymograph.store.durable import write_durably
+from kymograph.store.gaps import Gap
+from kymograph.store.recording_folder import MIRROR_FILE, SUMS_FILE, RecordingFolder
+from kymograph.store.sealing import hash_file
+from kymograph.store.verify import Piece, Progress, gaps_between, journal_pieces, with_reasons
+
+VERIFIED_FILE: Final = "verified.json"
+VERIFIED, HELD, MISSING, DIFFERS = "verified", "held", "missing", "differs"
+"""States of a file: hashed and unchanged since, there with the right size, not there, not what was sealed."""
+QUIET: Final = frozenset({"device silent", "paused", "stopped", "epoch"})
+"""Reasons of silences: no row was made, so none is missing."""
+_WORDS: Final = {"damage": "frame damaged", "device": "lost by the device"}
+
+
+@dataclass(frozen=True, slots=True)
+class MissingRows:
+    """Rows that are missing, `to_seq` exclusive; numbers and times are None where nobody can know."""
+
+    epoch: int
+    from_seq: int
+    to_seq: int | None
+    rows: int | None
+    from_ns: int | None
+    until_ns: int | None
+    reason: str
+    files: tuple[str, ...] = ()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it is a silence."""
+        return self.reason in QUIET
+
+
+@dataclass(frozen=True, slots=True)
+class StreamLedger:
+    """One stream of a recording."""
+
+    stream: str
+    epochs: int
+    expected_rows: int
+    held_rows: int
+    verified_rows: int
+    tail_rows: int
+    """In journals that are not sealed yet; they count as held."""
+    first_ns: int | None
+    last_ns: int | None
+    missing: tuple[MissingRows, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileLedger:
+    """One sealed file."""
+
+    filename: str
+    stream: str
+    index: int
+    rows: int
+    size_bytes: int
+    sha256: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """What is known of one recording's completeness."""
+
+    recording_id: str
+    name: str
+    folder: str
+    running: bool
+    source: Mapping[str, Any] | None
+    """Of a mirror: where it comes from, and when that was last heard."""
+    streams: tuple[StreamLedger, ...]
+    files: tuple[FileLedger, ...]
+    root_hash: str
+    """SHA-256 of the file SHA256SUMS."""
+    verified_ns: int | None
+    checked_ns: int
+
+    @property
+    def complete(self) -> bool:
+        """Whether every row that is known to have existed is there."""
+        whole = all(file.state in (VERIFIED, HELD) for file in self.files)
+        return whole and all(missing.quiet for missing in self.missing)
+
+    @property
+    def missing(self) -> list[MissingRows]:
+        """What is missing of all streams."""
+        return [missing for stream in self.streams for missing in stream.missing]
+
+    @property
+    def state(self) -> str:
+        """`damaged`, `running`, `complete` or `incomplete`."""
+        if any(file.state == DIFFERS for file in self.files):
+            return "damaged"
+        if self.running:
+            return "running"
+        return "complete" if self.complete else "incomplete"
+
+    @property
+    def summary(self) -> str:
+        """The whole in a sentence."""
+        held = [file for file in self.files if file.state in (VERIFIED, HELD)]
+        rows = sum(stream.held_rows for stream in self.streams)
+        text = f"{len(held)} of {len(self.files)} files, {rows} rows"
+        lost = [missing for missing in self.missing if not missing.quiet]
+        quiet = len(self.missing) - len(lost)
+        counted = sum(missing.rows or 0 for missing in lost)
+        unknown = sum(missing.rows is None for missing in lost)
+        if not lost:
+            text += ", nothing missing" if self.complete else ", files missing or changed"
+        else:
+            text += f", {counted} rows missing in {len(lost)} places"
+            text += f" (of {unknown} the number is not known)" if unknown else ""
+        text += f"; {quiet} silences" if quiet else ""
+        return text + ("; still running" if self.running else "")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the ledger as plain data."""
+        held = [file for file in self.files if file.state in (VERIFIED, HELD)]
+        sure = [file for file in self.files if file.state == VERIFIED]
+        tail_rows = sum(stream.tail_rows for stream in self.streams)
+        return {
+            "recording_id": self.recording_id, "name": self.name, "folder": self.folder,
+            "side": "source" if self.source is None else "mirror",
+            "source": None if self.source is None else dict(self.source),
+            "running": self.running, "state": self.state, "complete": self.complete, "summary": self.summary,
+            "expected": _sum(self.files, tail_rows), "held": _sum(held, tail_rows),
+            "verified": {**_sum(sure, 0), "at_ns": self.verified_ns},
+            "streams": [asdict(stream) for stream in self.streams],
+            "root_hash": self.root_hash, "files": [asdict(file) for file in self.files],
+            "checked_ns": self.checked_ns,
+        }  # fmt: skip
+
+
+def _sum(files: Sequence[FileLedger], tail_rows: int) -> dict[str, int]:
+    return {
+        "segments": len(files),
+        "rows": sum(file.rows for file in files) + tail_rows,
+        "size_bytes": sum(file.size_bytes for file in files),
+    }
+
+
+@dataclass(slots=True)
+class _Known:
+    """Which files were hashed: size, modification time and hash of each, and when."""
+
+    path: Path
+    files: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    changed: bool = False
+
+    @classmethod
+    def load(cls, folder: Path) -> _Known:
+        try:
+            told = json.loads((folder / VERIFIED_FILE).read_bytes())
+            return cls(folder, {str(name): list(mark) for name, mark in told["files"].items()})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls(folder)
+
+    def mark(self, path: Path, segment: Segment, now_ns: int) -> None:
+        self.files[path.name] = [*_marks(path, segment), now_ns]
+        self.changed = True
+
+    def has(self, path: Path, segment: Segment) -> bool:
+        return self.files.get(path.name, [])[:-1] == _marks(path, segment)
+
+    def latest_ns(self, names: Sequence[str]) -> int | None:
+        return max((self.files[name][-1] for name in names), default=None)
+
+    def save(self) -> None:
+        if self.changed:
+            try:
+                write_durably(self.path / VERIFIED_FILE, json.dumps({"files": self.files}).encode())
+            except KymographError:
+                pass  # on a folder that may only be read: it is hashed again next time
+
+
+def _marks(path: Path, segment: Segment) -> list[Any]:
+    stat = path.stat()
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ino, segment.sha256]
+
+
+def ledger(
+    path: Path,
+    now_ns: int,
+    verify: bool = False,
+    progress: Progress = lambda name, done, total: None,
+) -> Ledger:
+    """Return the completeness of the recording in a folder; with `verify`, hash what was not hashed yet.
+
+    Raises:
+        NotFound, Corrupt, StorageError: the folder cannot be read.
+    """
+    folder = RecordingFolder(path)
+    recording = folder.recording()
+    source = read_source(path)
+    tails = journal_pieces(folder, recording)  # before the manifest: what is sealed meanwhile is then in both
+    listed, _ = folder.manifest()
+    expected = listed if source is None else [segment_from_dict(s) for s in source["segments"]]
+    known = _Known.load(path)
+    states = dict(_states(path, expected, known, now_ns, _hasher(verify, expected, progress)))
+    known.save()
+    sealed = {(segment.stream, segment.index) for segment in expected}
+    tails = {key: piece for key, piece in tails.items() if key not in sealed}
+    sure = [name for name, state in states.items() if state == VERIFIED]
+    running = recording.running if source is None else bool(source.get("running"))
+    told = None if source is None else {key: value for key, value in source.items() if key != "segments"}
+    return Ledger(
+        recording.id, recording.name, path.name, running, told,
+        tuple(_stream(folder, recording, s.name, expected, states, tails) for s in recording.streams),
+        tuple(
+            FileLedger(s.filename, s.stream, s.index, s.rows, s.size_bytes, s.sha256, states[s.filename])
+            for s in expected
+        ),
+        _root_hash(path), known.latest_ns(sure), now_ns,
+    )  # fmt: skip
+
+
+def remember(path: Path, filenames: Sequence[str], now_ns: int) -> None:
+    """Take note that these sealed files were hashed just now, and are what was sealed."""
+    listed, _ = RecordingFolder(path).manifest()
+    known = _Known.load(path)
+    for segment in listed:
+        if segment.filename in filenames:
+            known.mark(path / segment.filename, segment, now_ns)
+    known.save()
+
+
+def read_source(path: Path) -> dict[str, Any] | None:
+    """Return what a mirror knows of its source, None if the folder is no mirror's."""
+    try:
+        told = json.loads((path / MIRROR_FILE).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return cast("dict[str, Any]", told) if isinstance(told, dict) and "segments" in told else None
+
+
+def _root_hash(path: Path) -> str:
+    try:
+        return hashlib.sha256((path / SUMS_FILE).read_bytes()).hexdigest()
+    except OSError:
+        return ""
+
+
+Hash = Callable[[Path, Segment], "bool | None"]
+
+
+def _hasher(verify: bool, expected: Sequence[Segment], progress: Progress) -> Hash:
+    total, done = sum(segment.size_bytes for segment in expected), 0
+
+    def check(path: Path, segment: Segment) -> bool | None:
+        nonlocal done
+        if not verify:
+            return None
+        same = hash_file(path) == segment.sha256
+        done += segment.size_bytes
+        progress(segment.filename, done, total)
+        return same
+
+    return check
+
+
+def _states(
+    path: Path, expected: Sequence[Segment], known: _Known, now_ns: int, check: Hash
+) -> Iterator[tuple[str, str]]:
+    for segment in expected:
+        file = path / segment.filename
+        try:
+            state = _state(file, segment, known, now_ns, check)
+        except FileNotFoundError:
+            state = MISSING
+        except OSError:
+            state = DIFFERS
+        yield segment.filename, state
+
+
+def _state(file: Path, segment: Segment, known: _Known, now_ns: int, check: Hash) -> str:
+    if file.stat().st_size != segment.size_bytes:
+        return DIFFERS
+    if known.has(file, segment):
+        return VERIFIED
+    same = check(file, segment)
+    if same is None:
+        return HELD
+    if same:
+        known.mark(file, segment, now_ns)
+        return VERIFIED
+    return DIFFERS
+
+
+def _stream(
+    folder: RecordingFolder,
+    recording: Recording,
+    stream: str,
+    expected: Sequence[Segment],
+    states: Mapping[str, str],
+    tails: Mapping[tuple[str, int], Piece],
+) -> StreamLedger:
+    segments = [segment for segment in expected if segment.stream == stream]
+    there = [s for s in segments if states[s.filename] in (VERIFIED, HELD)]
+    pieces = {(s.stream, s.index): Piece(s.runs, s.rows) for s in segments}
+    mine = {key: piece for key, piece in tails.items() if key[0] == stream}
+    gaps = list(with_reasons(list(gaps_between(stream, {**pieces, **mine})), folder))
+    lost = [row for s in segments if states[s.filename] not in (VERIFIED, HELD) for row in _of(s, states)]
+    lost += [_missing(gap) for gap in gaps if gap.reason != "epoch"]
+    lost += _told(folder, recording, stream)
+    epochs = {run.epoch for piece in (*pieces.values(), *mine.values()) for run in piece.runs}
+    tail_rows = sum(piece.rows for piece in mine.values())
+    return StreamLedger(
+        stream, len(epochs),
+        sum(s.rows for s in segments) + tail_rows + sum(g.rows or 0 for g in gaps),
+        sum(s.rows for s in there) + tail_rows,
+        sum(s.rows for s in there if states[s.filename] == VERIFIED),
+        tail_rows,
+        min((s.first_ns for s in segments), default=None), max((s.last_ns for s in segments), default=None),
+        tuple(sorted(lost, key=lambda m: (m.epoch, m.from_seq))),
+    )  # fmt: skip
+
+
+def _of(segment: Segment, states: Mapping[str, str]) -> Iterator[MissingRows]:
+    """Yield the rows of a file that is not there, run by run."""
+    ends = [*(run.row for run in segment.runs[1:]), segment.rows]
+    reason = "never fetched" if states[segment.filename] == MISSING else "file changed"
+    for run, end in zip(segment.runs, ends, strict=True):
+        rows = end - run.row
+        yield MissingRows(
+            run.epoch, run.seq, run.seq + rows, rows, segment.first_ns, segment.last_ns, reason,
+            (segment.filename,),
+        )  # fmt: skip
+
+
+def _missing(gap: Gap) -> MissingRows:
+    reason = _WORDS.get(gap.reason, gap.reason)
+    return MissingRows(gap.epoch, gap.from_seq, gap.to_seq, gap.rows, None, None, reason)
+
+
+def _told(folder: RecordingFolder, recording: Recording, stream: str) -> Iterator[MissingRows]:
+    """Yield what events tell of times without rows: silences, and what came between a crash and the next."""
+    for event in folder.events.read():
+        body = event.body
+        if event.kind != "gap":
+            continue
+        if body.get("reason") == "crash" and stream in (body.get("streams") or {}):
+            epoch, seq = body["streams"][stream]
+            until_ns = body.get("to_ns") if body.get("continued") else recording.ended_ns
+            yield MissingRows(epoch, seq, None, None, body.get("from_ns"), until_ns, "crash")
+        elif body.get("stream") == stream and body.get("reason") in QUIET and body.get("from_ns"):
+            seq = int(body["from_seq"])
+            yield MissingRows(
+                body["epoch"], seq, body.get("to_seq"), None, body["from_ns"], body.get("until_ns"),
+                str(body["reason"]),
+            )  # fmt: skip
