@@ -23,8 +23,9 @@ from kymograph.model.limits import (
     VIEW_WAIT_S_MAX,
 )
 from kymograph.model.names import safe_name
+from kymograph.model.recording import Segment
 from kymograph.service.exporting import ExportRequest, plan, sealed_file
-from kymograph.service.files import StoredFile, find_file, list_files
+from kymograph.service.files import StoredFile, find_file, list_files, sealed_segments
 from kymograph.service.shelf import Shelf, Shelved
 from kymograph.service.workers import PIECE_BYTES, Job, Workers
 from kymograph.store import formats
@@ -197,6 +198,10 @@ class Archive:
     def files(self, recording_id: str, sealed: bool = True) -> list[Plain]:
         """Return `filename kind size_bytes sha256` of every file of a recording, sealed ones if wanted."""
         return list_files(self.path(recording_id), sealed)
+
+    def sealed(self, recording_id: str) -> Sequence[Segment]:
+        """Return the sealed segments of a recording, in order; cheap to ask for often."""
+        return tuple(sealed_segments(self.path(recording_id)).values())
 
     def file(self, recording_id: str, filename: str) -> StoredFile:
         """Return where a file of a recording is, and its entity tag.

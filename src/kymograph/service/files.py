@@ -54,7 +54,7 @@ def list_files(folder: Path, sealed: bool) -> list[Plain]:
     Raises:
         NotFound: the folder is gone.
     """
-    segments = _segments(folder)
+    segments = sealed_segments(folder)
     found = [_plain(file, segments) for file in _files(folder, segments)]
     return [one for one in found if sealed or one["kind"] != "sealed"]
 
@@ -65,7 +65,7 @@ def find_file(folder: Path, filename: str) -> StoredFile:
     Raises:
         NotFound: there is none of that name.
     """
-    segments = _segments(folder)
+    segments = sealed_segments(folder)
     for file in _files(folder, segments, filename):
         return file
     raise NotFound("the recording has no file of that name", hint="list its files again")
@@ -79,7 +79,12 @@ def _plain(file: StoredFile, segments: Mapping[str, Segment]) -> Plain:
     }  # fmt: skip
 
 
-def _segments(folder: Path) -> Mapping[str, Segment]:
+def sealed_segments(folder: Path) -> Mapping[str, Segment]:
+    """Return the segments of a recording by file name, in the order of its manifest.
+
+    Raises:
+        NotFound: there is no manifest.
+    """
     try:
         status = (folder / MANIFEST_FILE).stat()
     except OSError:

@@ -18,7 +18,10 @@ from kymograph.config import Config
 from kymograph.model.errors import ConfigError
 
 GROUP: Final = "kymograph.faces"
-OURS: Final = {"lidar": "kymograph.web.faces.lidar:router"}
+OURS: Final = {
+    "lidar": "kymograph.web.faces.lidar:router",
+    "radiometer": "kymograph.web.faces.radiometer:router",
+}
 
 MakeRouter = Callable[[Config], APIRouter]
 
