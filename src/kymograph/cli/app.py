@@ -9,7 +9,19 @@ from typing import Annotated, Final, cast
 import typer
 
 from kymograph import __version__
-from kymograph.cli import check, doctor, drivers, keys, output, recordings, serve, simulate, verify
+from kymograph.cli import (
+    check,
+    doctor,
+    drivers,
+    keys,
+    mirror,
+    output,
+    recordings,
+    serve,
+    simulate,
+    verify,
+    view,
+)
 from kymograph.model.errors import KymographError
 
 _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
@@ -40,7 +52,7 @@ def kymograph(
     """Acquire from instruments, record without losing a row, see it live, download it in any format."""
 
 
-for _module in (serve, check, doctor, drivers, simulate, verify):
+for _module in (serve, check, doctor, drivers, simulate, mirror, view, verify):
     _module.add_to(app)
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(keys.app, name="key")

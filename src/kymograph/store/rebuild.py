@@ -46,6 +46,8 @@ def rebuild(data: DataFolder, clock: Clock, progress: Callable[[str], None] = la
     done = Rebuilt()
     for folder in all_recordings(data.recordings):
         progress(folder.path.name)
+        if folder.mirrored:
+            continue
         try:
             _adopt_all(folder, clock, done)
         except KymographError as error:

@@ -111,6 +111,11 @@ class RecordingFolder:
             raise storage_error(error, recordings) from error
         return made
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether it is the mirror of a recording that is made elsewhere."""
+        return (self.path / MIRROR_FILE).exists()
+
     def holds(self, recording_id: str) -> bool:
         """Return whether this is the folder of that recording."""
         try:

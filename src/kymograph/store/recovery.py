@@ -87,6 +87,8 @@ def recover_all(
     except OSError as error:
         log.warning("what was deleted cannot be removed: %s", error)
     for folder in all_recordings(data.recordings):
+        if folder.mirrored:
+            continue  # its source decides what becomes of it
         try:
             one = _Recovery(data, folder, clock, told)
             try:

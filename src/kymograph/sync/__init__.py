@@ -1,1 +1,1 @@
-"""sync."""
+"""What goes from one computer to another: a mirror pulls recordings while they are made."""

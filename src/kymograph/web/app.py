@@ -17,8 +17,9 @@ from kymograph.config import Config
 from kymograph.service.archive import Archive
 from kymograph.service.contract import StationService
 from kymograph.service.keys import KeyStore
+from kymograph.service.mirrors import MirrorRegister
 from kymograph.web import faces, files, problems
-from kymograph.web.api import drivers, health, instruments, recordings, session, station, streams
+from kymograph.web.api import drivers, health, instruments, mirrors, recordings, session, station, streams
 from kymograph.web.api import files as recording_files
 from kymograph.web.api.models import Problem
 from kymograph.web.auth import PUBLIC, Guard, declared_scopes, needs, refuse_undeclared
@@ -37,6 +38,7 @@ _NOUNS: Final = (
     streams,
     recordings,
     recording_files,
+    mirrors,
     drivers,
     session,
     health,
@@ -84,7 +86,7 @@ def make_app(config: Config, engine: StationService, archive: Archive) -> FastAP
         lifespan=live,
     )
     app.state.guard = guard
-    app.state.front = Front(config, engine, archive, guard, hub, Answers())
+    app.state.front = Front(config, engine, archive, guard, hub, Answers(), MirrorRegister())
     problems.install(app)
     # Not by `include_router`: this way the application has one flat list, in which no route can hide.
     for router in (*(noun.router for noun in _NOUNS), socket.router, *faces.routers(config)):

@@ -11,6 +11,7 @@ from starlette.requests import HTTPConnection
 from kymograph.config import Config
 from kymograph.service.archive import Archive
 from kymograph.service.contract import StationService
+from kymograph.service.mirrors import MirrorRegister
 from kymograph.web.auth import Guard
 from kymograph.web.idempotency import Answers
 from kymograph.web.live.hub import Hub
@@ -26,6 +27,7 @@ class Front:
     guard: Guard
     hub: Hub
     answers: Answers
+    mirrors: MirrorRegister
 
 
 async def front_of(connection: HTTPConnection) -> Front:

@@ -11,7 +11,10 @@ from kymograph import __version__
 from kymograph.cli import app as tree
 from kymograph.cli.app import run
 
-COMMANDS = ["serve", "demo", "check", "doctor", "drivers", "simulate", "verify", "recordings", "key"]
+COMMANDS = [
+    "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "view", "verify", "recordings",
+    "key",
+]  # fmt: skip
 
 
 def nodes(command, path=()):
@@ -42,7 +45,7 @@ def test_every_command_has_an_example(name, capsys):
 
 
 def test_answers_are_for_programs_too():
-    long_running = {"serve", "demo", "simulate"}
+    long_running = {"serve", "demo", "simulate", "view"}
     for path, command in nodes(typer.main.get_command(tree.app)):
         if not getattr(command, "commands", None) and path[-1] not in long_running:
             assert any("--json" in parameter.opts for parameter in command.params), path

@@ -17,7 +17,8 @@ from kymograph.model.errors import NotFound
 from kymograph.model.limits import NAME_CHARS_MAX
 from kymograph.service.keys import READ
 from kymograph.web.api.answers import problems
-from kymograph.web.api.models import FileOut, LedgerOut, ManifestOut, Page, SegmentOut
+from kymograph.web.api.file_models import FileOut, LedgerOut, ManifestOut, SegmentOut
+from kymograph.web.api.models import Page
 from kymograph.web.auth import needs
 from kymograph.web.front import FrontDep
 from kymograph.web.ranges import file_response

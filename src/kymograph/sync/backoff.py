@@ -1,0 +1,28 @@
+"""Waits that grow while something is away, with a part left to chance so that many do not return at once."""
+
+from __future__ import annotations
+
+import random
+from typing import Final
+
+FIRST_S: Final = 0.5
+LAST_S: Final = 30.0
+_JITTER: Final = 0.3
+
+
+class Backoff:
+    """Counts failures in a row."""
+
+    def __init__(self, chance: random.Random | None = None) -> None:
+        self._chance = chance or random.Random()
+        self.failures = 0
+
+    def failed(self) -> float:
+        """Take note of a failure and return how long to wait: 0.5, 1, 2 … 30 s, give or take 30 %."""
+        wait_s = min(FIRST_S * 2**self.failures, LAST_S)
+        self.failures += 1
+        return wait_s * (1 + self._chance.uniform(-_JITTER, _JITTER))
+
+    def worked(self) -> None:
+        """Begin anew."""
+        self.failures = 0

@@ -1,0 +1,101 @@
+"""What a mirror needs of the other side, whichever program that is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kymograph.model.errors import KymographError, NotFound, Unavailable
+from kymograph.model.recording import Recording, Segment
+from kymograph.sync.transfer import Pieces, Transfer
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A recording as its source has it now."""
+
+    recording: Recording
+    running: bool
+    segments: tuple[Segment, ...]
+
+    @property
+    def id(self) -> str:
+        """The recording's id."""
+        return self.recording.id
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFile:
+    """A file of a recording that is not sealed: a journal, events, an attachment."""
+
+    filename: str
+    kind: str
+    size_bytes: int
+
+
+class Source(Protocol):
+    """One station to be mirrored. Every method may raise `Unavailable`."""
+
+    kind: str
+    url: str
+    station: str
+    station_id: str
+
+    def ids(self, wanted: Collection[str], known: Collection[str]) -> list[str]:
+        """Return the recordings to look at: by name or id those `wanted`, or all; `known` ones are held in
+        part already."""
+        ...
+
+    def offer(self, id: str) -> Offer:
+        """Return a recording with its sealed files.
+
+        Raises:
+            NotFound: the source has it no more.
+        """
+        ...
+
+    def open_files(self, id: str) -> list[OpenFile]:
+        """Return its other files."""
+        ...
+
+    def small(self, id: str, filename: str) -> bytes:
+        """Return a small file."""
+        ...
+
+    def fetch(self, id: str, filename: str, offset: int, tag: str) -> AbstractContextManager[Pieces | None]:
+        """Give a file's bytes, see `Transfer.open`."""
+        ...
+
+    def report(self, id: str, told: Mapping[str, Any]) -> None:
+        """Tell the source how far this mirror of a recording is, if it wants to know."""
+        ...
+
+
+def find(transfer: Transfer) -> Source:
+    """Ask a server what it is, and return it as a source.
+
+    Raises:
+        Unavailable: it is away.
+        KymographError: it is none that can be mirrored.
+    """
+    from kymograph.sync.native import Native
+    from kymograph.sync.radiometer import Radiometer
+
+    try:
+        told = transfer.get("/v1/station").json()
+        return Native(transfer, told["name"], told["id"])
+    except (NotFound, KeyError, TypeError):
+        pass
+    try:
+        transfer.get("/record/status").json()
+    except NotFound:
+        raise KymographError(
+            f"{transfer.url} is no station that can be mirrored", hint="give the address of its dashboard"
+        ) from None
+    except Unavailable:
+        raise
+    except KymographError:
+        pass  # it answers, if only to say that nothing is recorded
+    return Radiometer(transfer)
