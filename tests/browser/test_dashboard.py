@@ -96,12 +96,12 @@ def test_the_polar_view_draws_a_room_and_reads_a_point(look: Look) -> None:
     expect(page.locator(".polar__facts")).not_to_have_text(before)
 
 
-def test_a_strip_chart_scrolls_pauses_and_reads(look: Look) -> None:
+def test_a_strip_chart_scrolls_holds_and_reads(look: Look) -> None:
     page = look().open("#/instruments/signals")
     wait_lit(page, ".uplot canvas", 400)
     key = page.locator(".key__value b").first
     expect(key).not_to_have_text("–", timeout=PATIENCE_MS)
-    pause = page.get_by_role("button", name=re.compile("Pause"))
+    pause = page.get_by_role("button", name="Hold the chart of signals")
     pause.click()
     expect(pause).to_have_attribute("aria-pressed", "true")
     box = page.locator(".u-over").first.bounding_box()

@@ -30,6 +30,13 @@ export function number(value, digits = 4) {
   return value.toFixed(Math.max(0, Math.min(3, digits - whole))).replace("-", "−");
 }
 
+/** Write a value as its channel has it: words for those that have words, whole numbers whole. */
+export function valueText(channel, value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return number(value);
+  if (channel?.labels?.length) return channel.labels[value] ?? count(value);
+  return /^u?int/.test(channel?.dtype ?? "") ? count(value) : number(value);
+}
+
 /** Write a whole number with thin spaces between thousands. */
 export function count(value) {
   if (value === null || value === undefined) return "–";

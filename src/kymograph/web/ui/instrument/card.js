@@ -5,13 +5,15 @@ import { link } from "../shell/router.js";
 import { Icon } from "../shell/icons.js";
 import { MiniTraces } from "../plot/mini_trace.js";
 import { streamsOf } from "../station/state.js";
-import { Actions, StateBadge } from "./actions.js";
+import { Actions } from "./actions.js";
+import { doing, isMoving, StateBadge } from "./doing.js";
 import { HealthLine } from "./health.js";
 import { MiniPolar } from "./polar.js";
 import { isScan } from "./scan.js";
 import { BigValues } from "./values.js";
 
 const SHOWN = 3;
+const CLOSED_WORDS = { closed: "Closed. Start it to see its data." };
 
 export function Fault({ instrument }) {
   if (!instrument.error) return null;
@@ -32,7 +34,7 @@ export function Fault({ instrument }) {
 function View({ instrument, stream }) {
   if (instrument.state === "closed" || !stream) {
     return html`<p class="card__blank">
-      ${instrument.state === "closed" ? "Closed. Start it to see its data." : "No data yet."}
+      ${isMoving(instrument) ? doing(instrument) : CLOSED_WORDS[instrument.state] ?? "No data yet."}
     </p>`;
   }
   if (isScan(stream)) return html`<${MiniPolar} stream=${stream} />`;
@@ -61,7 +63,7 @@ export function InstrumentCard({ instrument }) {
             ${deviceLine(instrument)}${instrument.simulated && html` <span class="tag">simulated</span>`}
           </p>
         </div>
-        <${StateBadge} state=${instrument.state} />
+        <${StateBadge} instrument=${instrument} />
       </header>
       <${Fault} instrument=${instrument} />
       ${

@@ -55,7 +55,8 @@ function bounds(schema) {
   return low === undefined ? `up to ${high}` : `${low} to ${high}`;
 }
 
-function Input({ id, kind, schema, text, onText }) {
+function Input({ id, kind, schema, text, present, onText }) {
+  const unset = present === undefined || present === null || present === "" ? "not set" : `as it is: ${present}`;
   const typed = (event) => onText(event.target.value);
   if (kind === "boolean") {
     return html`<input
@@ -69,7 +70,7 @@ function Input({ id, kind, schema, text, onText }) {
     const values = schema.enum ?? [schema.const];
     return html`
       <select id=${id} value=${text} onChange=${typed}>
-        ${schema.optional && html`<option value="" selected=${text === ""}>not set</option>`}
+        ${schema.optional && html`<option value="" selected=${text === ""}>${unset}</option>`}
         ${values
           .map(String)
           .map((one) => html`<option key=${one} value=${one} selected=${one === text}>${one}</option>`)}
@@ -84,20 +85,20 @@ function Input({ id, kind, schema, text, onText }) {
       step=${kind === "integer" ? 1 : "any"}
       value=${text}
       onInput=${typed}
-      placeholder=${schema.optional ? "not set" : ""}
+      placeholder=${schema.optional ? unset : ""}
       min=${schema.minimum}
       max=${schema.maximum}
       autocomplete="off" />
   `;
 }
 
-function Field({ id, name, schema, text, onText }) {
+function Field({ id, name, schema, text, present, onText }) {
   const kind = kindOf(schema);
   const note = [schema.description, bounds(schema)].filter(Boolean).join(" · ");
   return html`
     <div class="field ${kind === "boolean" ? "field--switch" : ""}">
       <label for=${id}>${name.replaceAll("_", " ")}</label>
-      <${Input} ...${{ id, kind, schema, text, onText }} />
+      <${Input} ...${{ id, kind, schema, text, present, onText }} />
       ${note && html`<small>${note}</small>`}
     </div>
   `;
@@ -115,9 +116,9 @@ function fieldsOf(schema, values, edited) {
 
 /**
  * `values` fills the fields; `onSubmit(values)` is given what differs from them (`changesOnly`) or all that
- * is filled in.
+ * is filled in. `present` is what is in use where a value is left open, by name.
  */
-export function SchemaForm({ id, schema, values = {}, verb, changesOnly = false, onSubmit }) {
+export function SchemaForm({ id, schema, values = {}, present, verb, changesOnly = false, onSubmit }) {
   const [edited, setEdited] = useState({});
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
@@ -150,13 +151,14 @@ export function SchemaForm({ id, schema, values = {}, verb, changesOnly = false,
             name=${name}
             schema=${own}
             text=${text}
+            present=${present?.[name]}
             onText=${(next) => setEdited({ ...edited, [name]: next })} />
         `,
       )}
       ${wrong && html`<p class="wrong" role="alert">${wrong}</p>`}
       <div class="row">
         <button class="button button--main" disabled=${busy || (changesOnly && !changed.length)}>
-          ${busy ? "…" : verb}
+          ${busy ? html`<i class="spinner" aria-hidden="true"></i>Working…` : verb}
         </button>
         ${changesOnly &&
         changed.length > 0 &&

@@ -25,6 +25,7 @@ export function Settings({ detail, onChanged }) {
               schema=${detail.options_schema}
               values=${detail.options}
               verb="Use these settings"
+              present=${detail.device}
               changesOnly
               onSubmit=${save} />`
       }

@@ -1,14 +1,9 @@
 // The newest value of every channel, four times a second.
 import { html, useEffect, useState } from "../html.js";
-import { count, number, timeOfDay, unitSign } from "../format.js";
+import { timeOfDay, unitSign, valueText } from "../format.js";
 import { live } from "../station/state.js";
 
 const LATEST_HZ = 4;
-
-/** Write a value as its channel has it: whole numbers stay whole. */
-function text(channel, value) {
-  return /^u?int/.test(channel?.dtype ?? "") ? count(value) : number(value);
-}
 
 /** The newest row of a stream as `{ t, values }`, or null before the first. */
 export function useLatest(stream) {
@@ -44,7 +39,7 @@ export function Values({ stream }) {
                 <th scope="row">
                   ${channel.name}${channel.description && html`<small>${channel.description}</small>`}
                 </th>
-                <td>${text(channel, latest?.values[channel.name])}</td>
+                <td>${valueText(channel, latest?.values[channel.name])}</td>
                 <td class="unit">${unitSign(channel.unit)}</td>
               </tr>
             `,
@@ -64,7 +59,7 @@ export function BigValues({ stream, names }) {
       <div class="big" key=${name}>
         <span class="big__name">${name}</span>
         <span class="big__value"
-          ><b>${text(channel, latest?.values[name])}</b> ${unitSign(channel?.unit)}</span
+          ><b>${valueText(channel, latest?.values[name])}</b> ${unitSign(channel?.unit)}</span
         >
       </div>
     `;

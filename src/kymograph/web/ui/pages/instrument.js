@@ -1,9 +1,11 @@
 // One instrument, live: its views, its newest values, its health, its settings and commands.
 import { html, useEffect, useState } from "../html.js";
-import { Actions, StateBadge } from "../instrument/actions.js";
+import { Controls } from "../instrument/actions.js";
 import { Fault } from "../instrument/card.js";
+import { StateBadge } from "../instrument/doing.js";
 import { Health } from "../instrument/health.js";
 import { Polar } from "../instrument/polar.js";
+import { isReading, Present } from "../instrument/present.js";
 import { isScan } from "../instrument/scan.js";
 import { Commands, Settings } from "../instrument/settings_form.js";
 import { Values } from "../instrument/values.js";
@@ -46,6 +48,7 @@ export function Page({ name }) {
   if (!instrument) return html`<${Missing} name=${name} />`;
   const own = streamsOf(name);
   const scan = own.find(isScan);
+  const readings = own.filter(isReading);
   const others = own.filter((stream) => stream !== scan);
   return html`
     <div class="title">
@@ -53,18 +56,21 @@ export function Page({ name }) {
         ><${Icon} name="back"
       /></a>
       <h1>${name}</h1>
-      <${StateBadge} state=${instrument.state} />
-      <div class="title__end"><${Actions} instrument=${instrument} /></div>
+      <${StateBadge} instrument=${instrument} />
     </div>
+    <${Controls} instrument=${instrument} />
     <${Fault} instrument=${instrument} />
     <div class="split">
       <div class="split__main">
+        ${readings.map((one) => html`<${Present} key=${one.name} stream=${one} instrument=${instrument} />`)}
         ${scan && html`<${Polar} stream=${scan} />`}
         ${others.map((stream) => html`<${StripChart} key=${stream.name} stream=${stream} />`)}
         ${scan && html`<${StripChart} stream=${scan} first=${["distance"]} />`}
       </div>
       <div class="split__side">
-        ${own.map((stream) => html`<${Values} key=${stream.name} stream=${stream} />`)}
+        ${own
+          .filter((stream) => !isReading(stream))
+          .map((stream) => html`<${Values} key=${stream.name} stream=${stream} />`)}
         <${Health} instrument=${instrument} />
         ${detail &&
         html`<${Settings} detail=${detail} onChanged=${reload} /><${Commands} detail=${detail} />`}

@@ -3,53 +3,26 @@ import { html, useEffect, useMemo, useState } from "../html.js";
 import { bytes, count, duration, moment } from "../format.js";
 import { Fact } from "../instrument/health.js";
 import { Choice } from "../plot/choice.js";
+import { Completeness, LedgerBadge } from "../recording/completeness.js";
 import { Downloads } from "../recording/downloads.js";
 import { Ending } from "../recording/endings.js";
 import { EventList } from "../recording/event_list.js";
-import { eventTime, missingRows, notesOf } from "../recording/gaps.js";
+import { eventTime, notesOf } from "../recording/gaps.js";
+import { useRecording } from "../recording/loading.js";
 import { Metadata } from "../recording/metadata.js";
 import { MarkField } from "../recording/marks.js";
+import { MirrorsOf } from "../recording/mirrors.js";
 import { Preview } from "../recording/preview.js";
 import { isScan } from "../instrument/scan.js";
 import { Turns } from "../recording/turns.js";
 import { Segments } from "../recording/segments.js";
-import { Verify } from "../recording/verify.js";
 import { Icon } from "../shell/icons.js";
 import { link } from "../shell/router.js";
-import { api } from "../station/api.js";
-import { attempt, formatLabel, recorders, stationNow, tick } from "../station/state.js";
+import { formatLabel, recorders, stationNow, tick } from "../station/state.js";
 
 const MARK_VIEW_S = 10;
-const REFRESH_MS = 5000;
 
-/** All the page tells of a recording; read again every few seconds while it runs. */
-function useRecording(id) {
-  const [state, setState] = useState({ recording: null, segments: [], events: [], missing: false });
-  const load = async () => {
-    const recording = await attempt(api.recording(id));
-    if (!recording) return setState((before) => ({ ...before, missing: !before.recording }));
-    const [segments, events] = await Promise.all([
-      attempt(api.segments(id)),
-      attempt(api.recordingEvents(id)),
-    ]);
-    return setState({
-      recording,
-      segments: segments?.items ?? [],
-      events: events?.items ?? [],
-      missing: false,
-    });
-  };
-  const running = recorders.value.some((one) => one.recording_id === id);
-  useEffect(() => {
-    load();
-    const timer = running && setInterval(load, REFRESH_MS);
-    return () => clearInterval(timer);
-  }, [id, running]);
-  const setRecording = (recording) => setState((before) => ({ ...before, recording }));
-  return { ...state, setRecording };
-}
-
-function Head({ recording }) {
+function Head({ recording, ledger }) {
   const recorder = recorders.value.find((one) => one.recording_id === recording.id);
   const now = recorder ?? recording;
   const end = recording.ended_ns ? recording.ended_ns / 1e9 : tick.value && stationNow();
@@ -60,6 +33,7 @@ function Head({ recording }) {
       /></a>
       <h1>${recording.name}</h1>
       <${Ending} ended=${recording.ended} />
+      ${ledger && ledger.state !== "running" && html`<${LedgerBadge} state=${ledger.state} />`}
     </div>
     <dl class="facts facts--head">
       <${Fact} label="Started">${moment(recording.started_ns)}<//>
@@ -68,24 +42,6 @@ function Head({ recording }) {
       <${Fact} label="Size">${bytes(now.size_bytes)}<//>
       <${Fact} label="Kept as">${formatLabel(recording.format)}<//>
     </dl>
-  `;
-}
-
-function Missing({ gaps }) {
-  if (!gaps.length) return null;
-  return html`
-    <ul class="missing">
-      ${gaps.map(
-        ({ stream, from, to, rows }) => html`
-          <li key=${stream + from}>
-            <${Icon} name="alert" /><span
-              ><b>${stream}</b>: ${count(rows)} rows are not there, from ${count(from)} to
-              ${count(to - 1)}</span
-            >
-          </li>
-        `,
-      )}
-    </ul>
   `;
 }
 
@@ -126,6 +82,7 @@ function Take({ recording, stream, range }) {
 function Side({ recording, events, onPick, onChanged }) {
   return html`
     <div class="split__side">
+      <${MirrorsOf} id=${recording.id} />
       <section class="panel" aria-label="Notes">
         <h2>Notes</h2>
         <${Metadata} recording=${recording} onChanged=${onChanged} />
@@ -142,19 +99,17 @@ function Side({ recording, events, onPick, onChanged }) {
   `;
 }
 
-function Files({ recording, segments }) {
+function Files({ recording, segments, ledger }) {
   return html`
     <section class="panel" aria-label="Files">
-      <h2>Sealed files <small>${count(segments.length)}</small></h2>
-      <${Verify} id=${recording.id} />
-      <${Missing} gaps=${missingRows(segments)} />
-      <${Segments} id=${recording.id} segments=${segments} running=${recording.running} />
+      <h2>Sealed files <small>${count(ledger?.expected.segments ?? segments.length)}</small></h2>
+      <${Segments} id=${recording.id} segments=${segments} ledger=${ledger} running=${recording.running} />
     </section>
   `;
 }
 
 /** One stream of it: preview, the scan at a moment, downloads. `range` and `at` are shared by all of them. */
-function Look({ recording, segments, events, stream, onChanged }) {
+function Look({ recording, segments, events, ledger, stream, onChanged, onLedger }) {
   const [range, setRange] = useState(null);
   const [at, setAt] = useState(null);
   const scan = isScan(stream);
@@ -164,6 +119,12 @@ function Look({ recording, segments, events, stream, onChanged }) {
     setRange([moment - MARK_VIEW_S / 2, moment + MARK_VIEW_S / 2]);
     setAt(moment);
   };
+  const show = ([from, to]) => {
+    const around = Math.max(MARK_VIEW_S, ((to - from) / 1e9) * 2) / 2;
+    const middle = (from + to) / 2e9;
+    setRange([middle - around, middle + around]);
+    document.querySelector("[data-test=preview]")?.scrollIntoView({ block: "center" });
+  };
   return html`
     <${Preview}
       key=${stream.name}
@@ -172,9 +133,10 @@ function Look({ recording, segments, events, stream, onChanged }) {
       onPick=${scan ? setAt : undefined} />
     <div class="split">
       <div class="split__main">
+        <${Completeness} ...${{ recording, segments, ledger, onLedger }} onPick=${show} />
         ${scan && html`<${Turns} ...${{ recording, stream, at, setAt }} />`}
         <${Take} recording=${recording} stream=${stream.name} range=${range} />
-        <${Files} recording=${recording} segments=${segments} />
+        <${Files} ...${{ recording, segments, ledger }} />
       </div>
       <${Side} ...${{ recording, events, onChanged }} onPick=${pick} />
     </div>
@@ -191,7 +153,7 @@ function Nothing() {
 }
 
 export function Page({ id }) {
-  const { recording, segments, events, missing, setRecording } = useRecording(id);
+  const { recording, segments, events, missing, ledger, setRecording, setLedger } = useRecording(id);
   const [chosen, setChosen] = useState("");
   useEffect(() => {
     document.title = `${recording?.name ?? "Recording"} · Kymograph`;
@@ -202,10 +164,13 @@ export function Page({ id }) {
   const stream = streams.find(({ name }) => name === chosen) ?? streams[0];
   const options = streams.map(({ name }) => [name, name]);
   return html`
-    <${Head} recording=${recording} />
+    <${Head} recording=${recording} ledger=${ledger} />
     ${streams.length > 1 &&
     html`<${Choice} label="Stream" options=${options} value=${stream.name} onChange=${setChosen} />`}
-    <${Look} ...${{ recording, segments, events, stream }} onChanged=${setRecording} />
+    <${Look}
+      ...${{ recording, segments, events, ledger, stream }}
+      onChanged=${setRecording}
+      onLedger=${setLedger} />
     <${MarkField} />
   `;
 }

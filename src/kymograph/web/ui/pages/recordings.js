@@ -1,5 +1,5 @@
 // All recordings of the station: find one, take it, or delete it.
-import { html, useEffect, useState } from "../html.js";
+import { html, useEffect, useRef, useState } from "../html.js";
 import { bytes, count, duration, moment } from "../format.js";
 import { Choice } from "../plot/choice.js";
 import { Downloads } from "../recording/downloads.js";
@@ -8,13 +8,15 @@ import { Confirm } from "../shell/dialog.js";
 import { Icon } from "../shell/icons.js";
 import { link } from "../shell/router.js";
 import { toast } from "../shell/toasts.js";
+import { LedgerBadge } from "../recording/completeness.js";
+import { ledgerVersion, useInView, useLedger } from "../recording/ledgers.js";
+import { useRecordings } from "../recording/recordings_list.js";
 import { api } from "../station/api.js";
 import { attempt, recorders, stationNow } from "../station/state.js";
 
-const PAGE_SIZE = 100;
 const SHOWN = [
   ["all", "All"],
-  ["complete", "Complete"],
+  ["stopped", "Stopped"],
   ["cut", "Cut short"],
 ];
 
@@ -30,7 +32,7 @@ function fits(recording, text, which) {
     ...Object.values(recording.metadata ?? {}),
   ];
   const found = words.join(" ").toLowerCase().includes(text.toLowerCase());
-  if (which === "complete") return found && recording.ended === "stop";
+  if (which === "stopped") return found && recording.ended === "stop";
   if (which === "cut") return found && !["stop", "recording"].includes(recording.ended);
   return found;
 }
@@ -39,6 +41,17 @@ function fits(recording, text, which) {
 function current(recording) {
   const recorder = recorders.value.find((one) => one.recording_id === recording.id);
   return recorder ? { ...recording, rows: recorder.rows, size_bytes: recorder.size_bytes } : recording;
+}
+
+/** Whether all of it is there: asked when it comes into view, and not while it runs. */
+function Whole({ recording }) {
+  const box = useRef(null);
+  const near = useInView(box);
+  const [ledger] = useLedger(recording.id, ledgerVersion(recording), near && !recording.running);
+  const told = ledger && !recording.running;
+  return html`<span ref=${box} title=${told ? ledger.summary : ""}
+    >${told ? html`<${LedgerBadge} state=${ledger.state} />` : "–"}</span
+  >`;
 }
 
 function Row({ recording: listed, onDelete }) {
@@ -54,6 +67,7 @@ function Row({ recording: listed, onDelete }) {
       <td data-label="Rows" class="num">${count(recording.rows)}</td>
       <td data-label="Size" class="num">${bytes(recording.size_bytes)}</td>
       <td data-label="Ended"><${Ending} ended=${recording.ended} /></td>
+      <td data-label="Data"><${Whole} recording=${recording} /></td>
       <td class="table__tools">
         <details class="menu">
           <summary class="button button--bare" aria-label="Download ${recording.name}" title="Download">
@@ -87,23 +101,6 @@ function Empty({ any }) {
   `;
 }
 
-/** The list, page after page; read again when a recording starts or stops. */
-function useRecordings() {
-  const [list, setList] = useState(null);
-  const [next, setNext] = useState(null);
-  const load = async (cursor) => {
-    const answer = await attempt(api.recordings({ limit: PAGE_SIZE, cursor }));
-    if (!answer) return;
-    setList((before) => (cursor ? [...(before ?? []), ...answer.items] : answer.items));
-    setNext(answer.next);
-  };
-  const running = recorders.value.map((one) => one.recording_id).join();
-  useEffect(() => {
-    load();
-  }, [running]);
-  return { list, setList, more: next && (() => load(next)) };
-}
-
 function Table({ list, onDelete }) {
   return html`
     <table class="table table--stack">
@@ -118,6 +115,7 @@ function Table({ list, onDelete }) {
           <th class="num">Rows</th>
           <th class="num">Size</th>
           <th>Ended</th>
+          <th>Data</th>
           <th><span class="unseen">Download and delete</span></th>
         </tr>
       </thead>

@@ -21,7 +21,7 @@ function blank(_plot, splits) {
 }
 
 /**
- * Wraps uPlot. `channels` are `{ name, color }`; `onZoom(min, max)` and `onReset()` make it zoomable by
+ * Wraps uPlot. `channels` are `{ name, color, labels }`; `onZoom(min, max)` and `onReset()` make it zoomable by
  * dragging and double-click; `onPick(time)` is a click; `onCursor(index)` follows the pointer (null when it
  * leaves); plots with the same `sync` share it.
  */
@@ -57,7 +57,7 @@ export class BandPlot {
     });
   }
 
-  /** Draw gaps `{ from, to }` and marks `{ at, kind }` in seconds on the axis. */
+  /** Draw gaps `{ from, to, quiet }` and marks `{ at, kind }` in seconds on the axis. */
   annotate(gaps, marks) {
     this.gaps = gaps;
     this.marks = marks;
@@ -104,7 +104,7 @@ export class BandPlot {
         this.#axis({
           size: Y_AXIS_PX,
           space: 34,
-          values: (_, splits) => splits.map((v) => number(v, 3).replace(/\.0+$/, "")),
+          values: (_, splits) => splits.map((v) => this.#valueLabel(v)),
         }),
       ],
       series: [{}, ...this.channels.flatMap(({ color }) => [this.#line(color), this.#line(color)])],
@@ -128,12 +128,21 @@ export class BandPlot {
     };
   }
 
+  /** A number, or where one channel has words for its values, the word. */
+  #valueLabel(v) {
+    const { labels } = this.channels[0];
+    if (this.channels.length > 1 || !labels?.length) return number(v, 3).replace(/\.0+$/, "");
+    return Number.isInteger(v) ? (labels[v] ?? "") : "";
+  }
+
   #line(color) {
     return { stroke: color, width: 1, points: { show: false }, spanGaps: false };
   }
 
   /** Grow at once, shrink only when much of the room is unused, so that the axis does not tremble. */
   #yRange(min, max) {
+    const labels = this.channels.length === 1 && this.channels[0].labels;
+    if (labels?.length) return [-0.3, labels.length - 0.7];
     if (min === null || max === null) return this.yShown ?? [0, 1];
     const pad = (max - min || Math.abs(max) * 0.1 || 1) * 0.08;
     const [low, high] = this.yShown ?? [Infinity, -Infinity];
@@ -156,11 +165,12 @@ export class BandPlot {
     ctx.beginPath();
     ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
     ctx.clip();
-    for (const { from, to } of this.gaps) {
+    for (const { from, to, quiet } of this.gaps) {
+      const ink = quiet ? this.ink.text : this.ink.bad;
       const width = Math.max(2 * devicePixelRatio, x(to) - x(from));
-      ctx.fillStyle = `${this.ink.bad}3a`;
+      ctx.fillStyle = `${ink}${quiet ? "22" : "3a"}`;
       ctx.fillRect(x(from), bbox.top, width, bbox.height);
-      ctx.fillStyle = this.ink.bad;
+      ctx.fillStyle = ink;
       ctx.fillRect(x(from), bbox.top, width, 3 * devicePixelRatio);
     }
     for (const { at, kind } of this.marks) {

@@ -1,6 +1,6 @@
 // How channels share axes: the same unit together, or each in a lane of its own; and one such lane.
 import { html, signal, useEffect, useMemo, useRef } from "../html.js";
-import { number, unitSign } from "../format.js";
+import { number, unitSign, valueText } from "../format.js";
 import { shade, traceColours } from "../shell/theme.js";
 import { BandPlot } from "./band_plot.js";
 
@@ -29,9 +29,11 @@ function Value({ values, name, unit }) {
 }
 
 /** Write a minimum and a maximum as one value, or as a span where they differ visibly. */
-export function spanText(low, high) {
+export function spanText(low, high, channel) {
   if (low === null || low === undefined) return "–";
-  const [a, b] = [number(low), number(high)];
+  const [a, b] = channel?.labels?.length
+    ? [valueText(channel, low), valueText(channel, high)]
+    : [number(low), number(high)];
   return a === b ? a : `${a} … ${b}`;
 }
 

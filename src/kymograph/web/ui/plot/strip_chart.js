@@ -49,13 +49,20 @@ function useDrawing(plots, trace, paused) {
   }, [trace, paused]);
 }
 
+/** Say a channel at a place; one without a single value is not sent at all. */
+function told(trace, i, at, channel) {
+  if (trace.t.length && trace.low[i].every((v) => v === null)) return "— not sent";
+  return spanText(trace.low[i][at], trace.high[i][at], channel);
+}
+
 /** Say the values under the pointer, or the newest ones. */
-function useReadout(trace, values, pointed) {
+function useReadout(trace, stream, values, pointed) {
   useEffect(() => {
+    const named = new Map(stream.channels.map((channel) => [channel.name, channel]));
     const say = () => {
       const at = pointed.current ?? trace.t.length - 1;
       values.value = Object.fromEntries(
-        trace.names.map((name, i) => [name, spanText(trace.low[i][at], trace.high[i][at])]),
+        trace.names.map((name, i) => [name, told(trace, i, at, named.get(name))]),
       );
     };
     const timer = setInterval(say, READOUT_MS);
@@ -74,24 +81,30 @@ function Toolbar({ lanes, stream, windowS, setWindow, paused, setPaused }) {
           class="button"
           aria-pressed=${paused}
           onClick=${() => setPaused(!paused)}
-          aria-label="Pause ${stream.name}">
-          <${Icon} name=${paused ? "play" : "pause"} />${paused ? "Go on" : "Pause"}
+          aria-label="Hold the chart of ${stream.name}">
+          <${Icon} name=${paused ? "play" : "pause"} />${paused ? "Go on" : "Hold"}
         </button>
       </div>
     </div>
   `;
 }
 
+/** What has words for values is in the list of channels, and not shown before it is asked for. */
+function firstShown({ channels }) {
+  const numbers = channels.filter(({ labels }) => !labels?.length);
+  return (numbers.length ? numbers : channels).slice(0, SHOWN_FIRST).map(({ name }) => name);
+}
+
 /** `first` are the names of the channels that are shown to begin with. */
 export function StripChart({ stream, first }) {
-  const lanes = useLanes(stream, first ?? stream.channels.slice(0, SHOWN_FIRST).map(({ name }) => name));
+  const lanes = useLanes(stream, first ?? firstShown(stream));
   const [windowS, setWindow] = useState(30);
   const [paused, setPaused] = useState(false);
   const { trace, dropped } = useTrace(stream, lanes.names, windowS);
   const pointed = useRef(null);
   const values = useSignal({});
   useDrawing(lanes.plots, trace, paused);
-  useReadout(trace, values, pointed);
+  useReadout(trace, stream, values, pointed);
   const handlers = useMemo(() => ({ onCursor: (index) => (pointed.current = index) }), []);
   return html`
     <section class="panel" aria-label="Strip chart of ${stream.name}">
@@ -103,7 +116,7 @@ export function StripChart({ stream, first }) {
         sync=${`live-${stream.name}`}
         handlers=${handlers} />
       <p class="footnote" aria-live="polite">
-        ${paused && "Paused; the station goes on. "}
+        ${paused && "The chart is held; the station goes on. "}
         ${dropped > 0 &&
         `${count(dropped)} rows were skipped on their way to this screen; a recording has them all.`}
       </p>

@@ -3,7 +3,7 @@ import { html } from "../html.js";
 
 const ENDINGS = {
   recording: ["running", "recording"],
-  stop: ["good", "complete"],
+  stop: ["good", "stopped"],
   crash: ["bad", "cut by a crash"],
   "disk full": ["bad", "disk full"],
   "disk failed": ["bad", "disk failed"],

@@ -1,7 +1,7 @@
 // Events as sentences, newest first or as they came.
 import { html } from "../html.js";
-import { count, timeOfDay, moment } from "../format.js";
-import { eventTime } from "./gaps.js";
+import { count, duration, timeOfDay, moment } from "../format.js";
+import { eventTime, isQuiet } from "./gaps.js";
 
 const KIND_WORDS = {
   mark: "mark",
@@ -12,8 +12,14 @@ const KIND_WORDS = {
   command: "command",
 };
 
+function quietText({ from_ns: from, until_ns: until, reason }) {
+  const lasting = from && until ? ` for ${duration((until - from) / 1e9)}` : "";
+  return `nothing was sent${lasting} (${reason})`;
+}
+
 /** Say a gap: which stream, how many rows, why. */
 export function gapText(body) {
+  if (isQuiet(body)) return `${body.stream ?? "a stream"}: ${quietText(body)}`;
   const known = body.rows ?? (body.to_seq > body.from_seq ? body.to_seq - body.from_seq : null);
   const rows = known === null ? "rows" : `${count(known)} rows`;
   return `${body.stream ?? "a stream"}: ${rows} missing${body.reason ? ` (${body.reason})` : ""}`;

@@ -1,27 +1,10 @@
-// Where rows of a recording are missing: as events tell it, and as the row numbers of the sealed files do.
+// Where rows of a recording are missing, and where none were made, as its events tell it.
 
-/** Sum up the runs of the segments of each stream: every jump of a row number is rows that are not there. */
-export function missingRows(segments) {
-  const missing = [];
-  for (const [stream, own] of byStream(segments)) {
-    let next = null;
-    for (const { rows, runs, first_ns: first } of [...own].sort((a, b) => a.index - b.index)) {
-      runs.forEach(([row, epoch, seq], i) => {
-        if (next && next.epoch === epoch && seq > next.seq) {
-          missing.push({ stream, from: next.seq, to: seq, rows: seq - next.seq, at: first / 1e9 });
-        }
-        const end = i + 1 < runs.length ? runs[i + 1][0] : rows;
-        next = { epoch, seq: seq + end - row };
-      });
-    }
-  }
-  return missing;
-}
+const QUIET = new Set(["device silent", "paused", "stopped", "epoch"]);
 
-function byStream(segments) {
-  const map = new Map();
-  for (const segment of segments) map.set(segment.stream, [...(map.get(segment.stream) ?? []), segment]);
-  return map;
+/** Whether a gap is a silence: no row was made, so none is missing. */
+export function isQuiet({ reason }) {
+  return QUIET.has(reason);
 }
 
 /** When it happened (ns): a mark that was written later says the moment it is about. */
@@ -37,9 +20,9 @@ export function notesOf(events, stream, place) {
     const { kind, time_ns: ns, body } = event;
     const at = eventTime(event) / 1e9;
     const own = !body.stream || body.stream === stream;
-    if (kind === "gap" && own)
-      gaps.push({ from: (body.from_ns ?? ns) / 1e9, to: (body.until_ns ?? ns) / 1e9 });
-    else if (kind === "mark") marks.push({ at, kind });
+    if (kind === "gap" && own) {
+      gaps.push({ from: (body.from_ns ?? ns) / 1e9, to: (body.until_ns ?? ns) / 1e9, quiet: isQuiet(body) });
+    } else if (kind === "mark") marks.push({ at, kind });
   }
   return { gaps, marks };
 }

@@ -1,5 +1,5 @@
 // A recording at any zoom: drag or wheel to go in, double-click for all of it again.
-import { html, useEffect, useRef } from "../html.js";
+import { html, useEffect, useMemo, useRef } from "../html.js";
 import { count, duration, timeOfDay } from "../format.js";
 import { Icon } from "../shell/icons.js";
 import { LaneChips, LaneSharing, LaneStack, useLanes } from "../plot/lane_stack.js";
@@ -48,9 +48,11 @@ function Facts({ shown, data, loading }) {
 }
 
 /** The values under the pointer, by channel. */
-function readout({ data, names }, at) {
+function readout({ data, channels }, at) {
   if (!data || at === null) return {};
-  return Object.fromEntries(names.map((name, i) => [name, spanText(data.low[i]?.[at], data.high[i]?.[at])]));
+  return Object.fromEntries(
+    channels.map((channel, i) => [channel.name, spanText(data.low[i]?.[at], data.high[i]?.[at], channel)]),
+  );
 }
 
 function move([from, to], part) {
@@ -97,8 +99,19 @@ function ZoomButtons({ shown, extent, range, setRange }) {
   `;
 }
 
+/** Put an empty point into each gap, so that no line is drawn across it. */
+function broken({ t, low, high }, gaps) {
+  const cuts = gaps.filter(({ from, to }) => to > from).map(({ from, to }) => (from + to) / 2);
+  if (!cuts.length) return { t, low, high };
+  const order = [...t.map((at, i) => [at, i]), ...cuts.map((at) => [at, null])].sort((a, b) => a[0] - b[0]);
+  const filled = (columns) =>
+    columns.map((column) => order.map(([, i]) => (i === null ? null : column[i])));
+  return { t: order.map(([at]) => at), low: filled(low), high: filled(high) };
+}
+
 /** Draw what came, within what is asked for, with gaps and marks on it. */
-function useDrawn(plots, data, shown, notes) {
+function useDrawn(plots, came, shown, notes) {
+  const data = useMemo(() => came && broken(came, notes.gaps), [came, notes]);
   useEffect(() => {
     if (!data || !shown) return;
     for (const { plot, at } of plots.current) {
@@ -114,9 +127,15 @@ function useDrawn(plots, data, shown, notes) {
   });
 }
 
+function channelOf(stream, name) {
+  return stream.channels.find((channel) => channel.name === name);
+}
+
 /** Of a scan, angle and turn number say nothing in a strip. */
 function firstShown(stream) {
-  return isScan(stream) ? ["distance"] : stream.channels.slice(0, SHOWN_FIRST).map(({ name }) => name);
+  if (isScan(stream)) return ["distance"];
+  const numbers = stream.channels.filter(({ labels }) => !labels?.length);
+  return (numbers.length ? numbers : stream.channels).slice(0, SHOWN_FIRST).map(({ name }) => name);
 }
 
 /** `notes` are `{ gaps, marks }`; `range` and `setRange` are the page's, because the downloads use it too. */
@@ -126,7 +145,7 @@ export function Preview({ recording, stream, range, setRange, notes, version, on
   const { data, loading, extent } = useReduced(recording.id, stream.name, names, range, version);
   const shown = range ?? extent;
   const view = useRef({});
-  view.current = { shown, extent, data, names };
+  view.current = { shown, extent, data, channels: names.map((name) => channelOf(stream, name)) };
   const box = useRef(null);
   const values = useSignal({});
   useWheel(box, plots, view, setRange);

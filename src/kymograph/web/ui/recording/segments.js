@@ -1,34 +1,50 @@
 // The sealed files of a recording.
 import { html, useState } from "../html.js";
 import { bytes, count, timeOfDay } from "../format.js";
-import { toast } from "../shell/toasts.js";
+import { copyText } from "../shell/copy.js";
+import { Icon } from "../shell/icons.js";
 import { segmentAddress } from "../station/api.js";
 import { Download } from "./downloads.js";
 
 const SHOWN_FIRST = 8;
 
-async function copy(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    toast({ kind: "good", title: "SHA-256 copied", hint: text });
-  } catch {
-    toast({ kind: "bad", title: "The browser does not let this page copy.", hint: text });
-  }
+const STATES = {
+  verified: ["good", "check", "verified"],
+  held: ["", null, "held"],
+  missing: ["bad", "alert", "missing"],
+  differs: ["bad", "alert", "differs"],
+};
+
+function State({ state }) {
+  const [kind, icon, words] = STATES[state];
+  return html`<span class="badge badge--${kind}">${icon && html`<${Icon} name=${icon} />`}${words}</span>`;
 }
 
-function Row({ id, segment }) {
-  const { stream, filename, rows, size_bytes: size, sha256, first_ns: first, last_ns: last } = segment;
+/** What should be there according to the ledger, and what is known of the files that are there. */
+function joined(segments, ledger) {
+  const states = new Map((ledger?.files ?? []).map((file) => [file.filename, file]));
+  const there = segments.map((one) => ({ ...one, state: states.get(one.filename)?.state ?? "held" }));
+  const names = new Set(segments.map(({ filename }) => filename));
+  const merely = (ledger?.files ?? []).filter(({ filename, state }) => !names.has(filename) && state !== "held");
+  const byPlace = (a, b) => a.index - b.index || (a.stream < b.stream ? -1 : 1);
+  return [...there, ...merely].sort(byPlace);
+}
+
+function Row({ id, segment, newest }) {
+  const { stream, filename, rows, size_bytes: size, sha256, state, first_ns: first, last_ns: last } = segment;
   return html`
-    <tr>
+    <tr class=${newest ? "newest" : ""}>
       <th scope="row" data-label="File">
-        <${Download} className="plain" href=${segmentAddress(id, filename)}>${filename}<//>
+        ${state === "missing" ? filename : html`<${Download} className="plain" href=${segmentAddress(id, filename)}>${filename}<//>`}
+        ${newest && html`<span class="tag tag--newest" data-test="newest">newest</span>`}
       </th>
       <td data-label="Stream">${stream}</td>
-      <td data-label="Time">${timeOfDay(first / 1e9)} – ${timeOfDay(last / 1e9)}</td>
+      <td data-label="Time">${first ? `${timeOfDay(first / 1e9)} – ${timeOfDay(last / 1e9)}` : "–"}</td>
       <td data-label="Rows" class="num">${count(rows)}</td>
       <td data-label="Size" class="num">${bytes(size)}</td>
+      <td data-label="State"><${State} state=${state} /></td>
       <td data-label="SHA-256">
-        <button class="plain code" title="Copy ${sha256}" onClick=${() => copy(sha256)}>
+        <button class="plain code" title="Copy ${sha256}" onClick=${() => copyText("SHA-256", sha256)}>
           ${sha256.slice(0, 12)}…
         </button>
       </td>
@@ -36,17 +52,20 @@ function Row({ id, segment }) {
   `;
 }
 
-export function Segments({ id, segments, running }) {
+/** While it runs the newest file is on top, and marked. */
+export function Segments({ id, segments, ledger, running }) {
   const [all, setAll] = useState(false);
-  if (!segments.length) {
+  const files = joined(segments, ledger);
+  if (!files.length) {
     return html`<p class="quiet">
       ${running ? "None yet; the first file is sealed after its interval." : "There are no sealed files."}
     </p>`;
   }
-  const shown = all ? segments : segments.slice(0, SHOWN_FIRST);
+  if (running) files.reverse();
+  const shown = all ? files : files.slice(0, SHOWN_FIRST);
   return html`
     <div class="scroll">
-      <table class="table table--stack">
+      <table class="table table--stack" data-test="files">
         <thead>
           <tr>
             <th>File</th>
@@ -54,17 +73,21 @@ export function Segments({ id, segments, running }) {
             <th>Time</th>
             <th class="num">Rows</th>
             <th class="num">Size</th>
+            <th>State</th>
             <th>SHA-256</th>
           </tr>
         </thead>
         <tbody>
-          ${shown.map((segment) => html`<${Row} key=${segment.filename} id=${id} segment=${segment} />`)}
+          ${shown.map(
+            (segment, i) =>
+              html`<${Row} key=${segment.filename} id=${id} segment=${segment} newest=${running && i === 0} />`,
+          )}
         </tbody>
       </table>
     </div>
     ${
-      segments.length > shown.length &&
-      html`<button class="button" onClick=${() => setAll(true)}>Show all ${segments.length} files</button>`
+      files.length > shown.length &&
+      html`<button class="button" onClick=${() => setAll(true)}>Show all ${count(files.length)} files</button>`
     }
   `;
 }

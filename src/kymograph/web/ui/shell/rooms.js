@@ -28,6 +28,13 @@ export const ROOMS = [
   },
   { path: ["recordings"], match: one("recordings", "id"), load: () => import("../pages/recording.js") },
   {
+    title: "Completeness",
+    icon: "shield",
+    path: ["completeness"],
+    match: only("completeness"),
+    load: () => import("../pages/completeness.js"),
+  },
+  {
     title: "Settings",
     icon: "settings",
     path: ["settings"],

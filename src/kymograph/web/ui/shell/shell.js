@@ -42,6 +42,8 @@ function Navigation() {
           <a
             key=${title}
             href=${link(...path)}
+            aria-label=${title}
+            title=${title}
             class="room ${open ? "room--open" : ""}"
             aria-current=${open ? "page" : null}>
             <${Icon} name=${icon} /><span>${title}</span>

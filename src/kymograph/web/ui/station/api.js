@@ -76,6 +76,9 @@ export const api = {
   recordingData: (id, query, signal) => get(`recordings/${part(id)}/data`, query, signal),
   recordingEvents: (id) => get(`recordings/${part(id)}/events`),
   mark: (id, body) => post(`recordings/${part(id)}/events`, body),
+  completeness: (id, verify) => get(`recordings/${part(id)}/completeness`, { verify }),
+  mirrorsOf: (id) => get(`recordings/${part(id)}/mirrors`),
+  mirrors: () => get("mirrors"),
   verify: (id) => get(`recordings/${part(id)}/verify`),
 };
 

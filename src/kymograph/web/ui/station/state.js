@@ -38,6 +38,13 @@ export function streamsOf(instrument) {
   return streams.value.filter((stream) => stream.instrument === instrument);
 }
 
+/** Put what the station has just said of one instrument in place of what was known. */
+export function noteInstrument(answer) {
+  instruments.value = (instruments.peek() ?? []).map((one) =>
+    one.name === answer.name ? { ...one, ...answer } : one,
+  );
+}
+
 export let live = null;
 
 /** Do something that may fail, and show the failure as a toast; returns undefined then. */

@@ -1,0 +1,92 @@
+// Completeness ledgers, asked for gently: one at a time, only of recordings that are on the screen, and a
+// running one again after a rest that is long against the time its answer took.
+import { useEffect, useState } from "../html.js";
+import { api } from "../station/api.js";
+
+const REST_MS_MIN = 2000;
+const REST_SHARE = 10; // a ledger of ten thousand files takes the station a while
+const KEPT_MAX = 500;
+
+const kept = new Map(); // id → { version, ledger }
+let queue = Promise.resolve();
+
+function keep(id, version, ledger) {
+  kept.delete(id);
+  kept.set(id, { version, ledger });
+  if (kept.size > KEPT_MAX) kept.delete(kept.keys().next().value);
+}
+
+/** What was last heard of a recording's completeness, on whatever page. */
+export function keptLedger(id) {
+  return kept.get(id)?.ledger ?? null;
+}
+
+/** Ask when all others have been answered, unless nobody wants it any more; null if there is no answer. */
+function askInTurn(id, wanted) {
+  const turn = queue.then(async () => {
+    if (!wanted()) return null;
+    const began = performance.now();
+    try {
+      const ledger = await api.completeness(id);
+      return { ledger, tookMs: performance.now() - began };
+    } catch {
+      return null; // a recording that cannot be read says so on its own page
+    }
+  });
+  queue = turn;
+  return turn;
+}
+
+/**
+ * Keep the ledger of a recording while `near` is true. It is asked for again when `version` changes, and by
+ * itself for as long as the recording (or the mirrored one) runs. Returns `[ledger, note]`; `note(ledger)`
+ * puts another one in its place.
+ */
+export function useLedger(id, version, near = true) {
+  const [ledger, setLedger] = useState(keptLedger(id));
+  const note = (next) => {
+    keep(id, version, next);
+    setLedger(next);
+  };
+  useEffect(() => {
+    if (!near) return undefined;
+    const before = kept.get(id);
+    if (before?.version === version && !before.ledger.running) {
+      setLedger(before.ledger);
+      return undefined;
+    }
+    let wanted = true;
+    let timer = 0;
+    const ask = async () => {
+      const answer = await askInTurn(id, () => wanted);
+      if (!wanted) return;
+      if (answer) note(answer.ledger);
+      const rest = Math.max(REST_MS_MIN, (answer?.tookMs ?? 0) * REST_SHARE);
+      if (!answer || answer.ledger.running) timer = setTimeout(ask, rest);
+    };
+    ask();
+    return () => {
+      wanted = false;
+      clearTimeout(timer);
+    };
+  }, [id, version, near]);
+  return [ledger, note];
+}
+
+/** Whether the element in `box` is on the screen, or nearly. */
+export function useInView(box) {
+  const [inView, setInView] = useState(false);
+  useEffect(() => {
+    const observer = new IntersectionObserver(([entry]) => setInView(entry.isIntersecting), {
+      rootMargin: "100px",
+    });
+    observer.observe(box.current);
+    return () => observer.disconnect();
+  }, []);
+  return inView;
+}
+
+/** What makes a ledger old: another end, another number of files. */
+export function ledgerVersion({ ended, segments }) {
+  return `${ended} ${segments}`;
+}
