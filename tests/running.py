@@ -51,9 +51,14 @@ class RunningStation:
     """`kymograph serve` on a folder of its own; ended, and if need be killed, at the end of the `with`."""
 
     def __init__(
-        self, folder: Path, instruments: str, tables: str = "", arguments: tuple[str, ...] = ()
+        self,
+        folder: Path,
+        instruments: str,
+        tables: str = "",
+        arguments: tuple[str, ...] = (),
+        data: Path | None = None,
     ) -> None:
-        self.data = folder / "data"
+        self.data = data or folder / "data"
         self._toml = folder / "station.toml"
         self._toml.write_text(f'[station]\nname = "bench"\ndata = "{self.data}"\n{tables}\n{instruments}')
         self._log = folder / "station.log"

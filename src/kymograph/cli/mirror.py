@@ -138,7 +138,7 @@ class _Loop:
         self._away = ""
         self._backoff.worked()
         rest_s = max(0.05, self._interval_s - (time.monotonic() - began))
-        return rest_s, well and self._mirror.whole and not self._mirror.running
+        return rest_s, well and self._mirror.finished
 
     def finish(self, as_json: bool) -> bool:
         """Say how complete everything is; return whether it is."""
@@ -147,16 +147,28 @@ class _Loop:
         self._mirror.close()
         from kymograph.service.mirror_folder import ledger
 
-        whole = self._mirror.whole and not self._mirror.running
         for progress in self._mirror.seen.values():
             found = ledger(progress.folder, time.time_ns())
             if as_json:
                 _line({"done": True, **progress.to_dict(), "completeness": found.to_dict()})
             else:
                 output.say(f"{progress.name}: {found.summary}")
-        if not self._mirror.seen and not as_json:
-            output.say("There was nothing to mirror.")
-        return whole
+        for id, why in self._mirror.refused.items():
+            output.tell(f"error: {id}: {why}")
+        return self._found() and self._mirror.finished
+
+    def _found(self) -> bool:
+        """Return whether there was what was asked for; say what was not."""
+        assert self._mirror is not None
+        seen = self._mirror.seen
+        names = {*seen, *(progress.name for progress in seen.values())}
+        unknown = [name for name in self._wishes.recordings if name not in names]
+        for name in unknown:
+            output.tell(f"error: {self._transfer.url} has no recording {name}")
+        if not seen and not unknown:
+            output.tell("There was nothing to mirror. Sessions of an original Q_Sensor_API server that have "
+                        "ended have to be named: --recording SESSION_ID")  # fmt: skip
+        return not unknown
 
 
 def _line(told: dict[str, Any]) -> None:

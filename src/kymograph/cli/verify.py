@@ -77,7 +77,7 @@ def verify(
         _print(report.recordings, ledgers)
         if rebuilt is not None:
             _print_rebuilt(rebuilt)
-    fetched = all(ledger.source is None or ledger.complete for ledger in ledgers.values())
+    fetched = all(ledger.source is None or ledger.fetched for ledger in ledgers.values())
     if not (report.ok and fetched):
         raise typer.Exit(output.FAILED)
 

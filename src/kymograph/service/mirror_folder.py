@@ -30,7 +30,7 @@ from kymograph.store.journal import JournalReader
 from kymograph.store.recording_folder import MIRROR_FILE, RecordingFolder
 from kymograph.store.sealing import hash_file
 
-__all__ = ["MirrorFolder", "folder_name", "ledger", "read_source"]
+__all__ = ["MirrorFolder", "folder_name", "forsake", "ledger", "read_source"]
 
 PART_SUFFIX: Final = ".part"
 """Of a sealed file that has not come whole; the next attempt goes on behind it."""
@@ -49,33 +49,44 @@ def folder_name(recording: Recording, station: str) -> str:
     return safe_name(f"{started:%Y%m%dT%H%M%SZ}_{recording.name}_{station}"[:128])
 
 
+def _place(recordings: Path, recording: Recording, station: str) -> Path:
+    path = recordings / folder_name(recording, station)
+    if (read_source(path) or {}).get("recording_id") in (None, recording.id):
+        return path
+    return path.with_name(safe_name(f"{path.name[:119]}_{recording.id[:8]}"))
+
+
+def forsake(path: Path) -> None:
+    """Take note that the source has a recording no more: what is here is all that there will be."""
+    source = read_source(path)
+    if source is not None and not source.get("forsaken"):
+        held = {segment.filename for segment in RecordingFolder(path).manifest()[0]}
+        whole = all(one["filename"] in held for one in source["segments"])
+        told = {"running": False, "state": "whole" if whole else "partial", "forsaken": True}
+        write_durably(path / MIRROR_FILE, json.dumps({**source, **told}).encode())
+
+
 class MirrorFolder:
     """One mirrored recording. Used by one thread."""
 
-    def __init__(self, recordings: Path, recording: Recording, station: str) -> None:
-        """Make the folder, or go on in it.
+    def __init__(
+        self, recordings: Path, recording: Recording, station: str, here: Path | None = None
+    ) -> None:
+        """Make the folder, or go on in the one that is `here`.
 
         Raises:
             StorageError: it cannot be made.
         """
-        name = folder_name(recording, station)
-        self.path = recordings / name
+        self.path = here or _place(recordings, recording, station)
         self._files = RecordingFolder(self.path)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             fsync_folder(recordings)
         except OSError as error:
             raise storage_error(error, self.path) from error
-        try:
-            known = self._files.recording()
-            if known.id != recording.id:
-                self.path = recordings / safe_name(f"{name[:118]}_{recording.id[:8]}")
-                self._files = RecordingFolder(self.path)
-                self.path.mkdir(exist_ok=True)
-        except (NotFound, Corrupt):
-            pass
-        self.describe(recording)
+        self._id = recording.id
         self._listed = {segment.filename: segment for segment in self._read_manifest()}
+        self.describe(recording)
         self._unsettled: list[str] = []
         self._settled_s = self._looked_s = -_LOOK_S
         self._noted: tuple[float, object] = (-_NOTE_S, None)
@@ -84,7 +95,7 @@ class MirrorFolder:
         try:
             return self._files.manifest()[0]
         except (NotFound, Corrupt):
-            self._files.write_manifest(self._files.recording().id, ())
+            self._files.write_manifest(self._id, ())
             return ()
 
     # -- what is there -------------------------------------------------------------------------------------
@@ -214,7 +225,7 @@ class MirrorFolder:
 
     def _write_manifest(self) -> None:
         listed = sorted(self._listed.values(), key=lambda s: (s.stream, s.index))
-        self._files.write_manifest(self._files.recording().id, listed)
+        self._files.write_manifest(self._id, listed)
 
     def follow(self, expected: Sequence[Segment]) -> None:
         """Let go of what the source has replaced, once everything that replaces it is here."""

@@ -1,4 +1,4 @@
-"""The completeness ledger of a recording: expected, held, verified, and which rows are missing and why.
+"""Making the completeness ledger of a recording: what its folder is held against, and what is remembered.
 
 A recording's own folder is held against its manifest; a mirror's against what its source has, as
 `mirror.json` remembers it. Rows are missing if their numbers are known and they are in no file. A silence is
@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -22,145 +22,23 @@ from kymograph.model.errors import KymographError
 from kymograph.model.recording import Recording, Segment, segment_from_dict
 from kymograph.store.durable import write_durably
 from kymograph.store.gaps import Gap
+from kymograph.store.ledger import (
+    DIFFERS,
+    HELD,
+    MISSING,
+    QUIET,
+    VERIFIED,
+    FileLedger,
+    Ledger,
+    MissingRows,
+    StreamLedger,
+)
 from kymograph.store.recording_folder import MIRROR_FILE, SUMS_FILE, RecordingFolder
 from kymograph.store.sealing import hash_file
 from kymograph.store.verify import Piece, Progress, gaps_between, journal_pieces, with_reasons
 
 VERIFIED_FILE: Final = "verified.json"
-VERIFIED, HELD, MISSING, DIFFERS = "verified", "held", "missing", "differs"
-"""States of a file: hashed and unchanged since, there with the right size, not there, not what was sealed."""
-QUIET: Final = frozenset({"device silent", "paused", "stopped", "epoch"})
-"""Reasons of silences: no row was made, so none is missing."""
 _WORDS: Final = {"damage": "frame damaged", "device": "lost by the device"}
-
-
-@dataclass(frozen=True, slots=True)
-class MissingRows:
-    """Rows that are missing, `to_seq` exclusive; numbers and times are None where nobody can know."""
-
-    epoch: int
-    from_seq: int
-    to_seq: int | None
-    rows: int | None
-    from_ns: int | None
-    until_ns: int | None
-    reason: str
-    files: tuple[str, ...] = ()
-
-    @property
-    def quiet(self) -> bool:
-        """Whether it is a silence."""
-        return self.reason in QUIET
-
-
-@dataclass(frozen=True, slots=True)
-class StreamLedger:
-    """One stream of a recording."""
-
-    stream: str
-    epochs: int
-    expected_rows: int
-    held_rows: int
-    verified_rows: int
-    tail_rows: int
-    """In journals that are not sealed yet; they count as held."""
-    first_ns: int | None
-    last_ns: int | None
-    missing: tuple[MissingRows, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FileLedger:
-    """One sealed file."""
-
-    filename: str
-    stream: str
-    index: int
-    rows: int
-    size_bytes: int
-    sha256: str
-    state: str
-
-
-@dataclass(frozen=True, slots=True)
-class Ledger:
-    """What is known of one recording's completeness."""
-
-    recording_id: str
-    name: str
-    folder: str
-    running: bool
-    source: Mapping[str, Any] | None
-    """Of a mirror: where it comes from, and when that was last heard."""
-    streams: tuple[StreamLedger, ...]
-    files: tuple[FileLedger, ...]
-    root_hash: str
-    """SHA-256 of the file SHA256SUMS."""
-    verified_ns: int | None
-    checked_ns: int
-
-    @property
-    def complete(self) -> bool:
-        """Whether every row that is known to have existed is there."""
-        whole = all(file.state in (VERIFIED, HELD) for file in self.files)
-        return whole and all(missing.quiet for missing in self.missing)
-
-    @property
-    def missing(self) -> list[MissingRows]:
-        """What is missing of all streams."""
-        return [missing for stream in self.streams for missing in stream.missing]
-
-    @property
-    def state(self) -> str:
-        """`damaged`, `running`, `complete` or `incomplete`."""
-        if any(file.state == DIFFERS for file in self.files):
-            return "damaged"
-        if self.running:
-            return "running"
-        return "complete" if self.complete else "incomplete"
-
-    @property
-    def summary(self) -> str:
-        """The whole in a sentence."""
-        held = [file for file in self.files if file.state in (VERIFIED, HELD)]
-        rows = sum(stream.held_rows for stream in self.streams)
-        text = f"{len(held)} of {len(self.files)} files, {rows} rows"
-        lost = [missing for missing in self.missing if not missing.quiet]
-        quiet = len(self.missing) - len(lost)
-        counted = sum(missing.rows or 0 for missing in lost)
-        unknown = sum(missing.rows is None for missing in lost)
-        if not lost:
-            text += ", nothing missing" if self.complete else ", files missing or changed"
-        else:
-            text += f", {counted} rows missing in {len(lost)} places"
-            text += f" (of {unknown} the number is not known)" if unknown else ""
-        text += f"; {quiet} silences" if quiet else ""
-        return text + ("; still running" if self.running else "")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the ledger as plain data."""
-        held = [file for file in self.files if file.state in (VERIFIED, HELD)]
-        sure = [file for file in self.files if file.state == VERIFIED]
-        tail_rows = sum(stream.tail_rows for stream in self.streams)
-        return {
-            "recording_id": self.recording_id, "name": self.name, "folder": self.folder,
-            "side": "source" if self.source is None else "mirror",
-            "source": None if self.source is None else dict(self.source),
-            "running": self.running, "state": self.state, "complete": self.complete, "summary": self.summary,
-            "expected": _sum(self.files, tail_rows), "held": _sum(held, tail_rows),
-            "verified": {**_sum(sure, 0), "at_ns": self.verified_ns},
-            "streams": [asdict(stream) for stream in self.streams],
-            "root_hash": self.root_hash, "files": [asdict(file) for file in self.files],
-            "checked_ns": self.checked_ns,
-        }  # fmt: skip
-
-
-def _sum(files: Sequence[FileLedger], tail_rows: int) -> dict[str, int]:
-    return {
-        "segments": len(files),
-        "rows": sum(file.rows for file in files) + tail_rows,
-        "size_bytes": sum(file.size_bytes for file in files),
-    }
 
 
 @dataclass(slots=True)
@@ -323,9 +201,15 @@ def _stream(
     pieces = {(s.stream, s.index): Piece(s.runs, s.rows) for s in segments}
     mine = {key: piece for key, piece in tails.items() if key[0] == stream}
     gaps = list(with_reasons(list(gaps_between(stream, {**pieces, **mine})), folder))
-    lost = [row for s in segments if states[s.filename] not in (VERIFIED, HELD) for row in _of(s, states)]
-    lost += [_missing(gap) for gap in gaps if gap.reason != "epoch"]
-    lost += _told(folder, recording, stream)
+    why = {MISSING: "never fetched" if folder.mirrored else "file gone", DIFFERS: "file changed"}
+    not_here = [s for s in segments if states[s.filename] not in (VERIFIED, HELD)]
+    lost = _joined(row for s in not_here for row in _of(s, why[states[s.filename]]))
+    told = list(_told(folder, recording, stream))
+    known = {(one.epoch, one.from_seq) for one in told}  # with their times, which the numbers alone lack
+    lost += [
+        _missing(gap) for gap in gaps if gap.reason != "epoch" and (gap.epoch, gap.from_seq) not in known
+    ]
+    lost += told
     epochs = {run.epoch for piece in (*pieces.values(), *mine.values()) for run in piece.runs}
     tail_rows = sum(piece.rows for piece in mine.values())
     return StreamLedger(
@@ -339,10 +223,24 @@ def _stream(
     )  # fmt: skip
 
 
-def _of(segment: Segment, states: Mapping[str, str]) -> Iterator[MissingRows]:
+def _joined(ranges: Iterable[MissingRows]) -> list[MissingRows]:
+    """Return ranges with those that follow each other, for the same reason, as one."""
+    joined: list[MissingRows] = []
+    for one in sorted(ranges, key=lambda m: (m.epoch, m.from_seq)):
+        last = joined[-1] if joined else None
+        if last and (last.epoch, last.to_seq, last.reason) == (one.epoch, one.from_seq, one.reason):
+            joined[-1] = replace(
+                last, to_seq=one.to_seq, rows=(last.rows or 0) + (one.rows or 0), until_ns=one.until_ns,
+                files=(*last.files, *one.files),
+            )  # fmt: skip
+        else:
+            joined.append(one)
+    return joined
+
+
+def _of(segment: Segment, reason: str) -> Iterator[MissingRows]:
     """Yield the rows of a file that is not there, run by run."""
     ends = [*(run.row for run in segment.runs[1:]), segment.rows]
-    reason = "never fetched" if states[segment.filename] == MISSING else "file changed"
     for run, end in zip(segment.runs, ends, strict=True):
         rows = end - run.row
         yield MissingRows(

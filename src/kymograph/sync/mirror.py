@@ -22,12 +22,12 @@ from kymograph.model.errors import (
     KymographError,
     NotFound,
     StorageError,
-    Unavailable,
 )
 from kymograph.model.names import safe_name
 from kymograph.model.recording import Segment
-from kymograph.service.mirror_folder import MirrorFolder, read_source
+from kymograph.service.mirror_folder import MirrorFolder, forsake, read_source
 from kymograph.sync.source import Offer, OpenFile, Source
+from kymograph.sync.transfer import Away
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +51,8 @@ class Progress:
     held: int = 0
     rows: int = 0
     tail_bytes: int = 0
+    unsealed: int = 0
+    """Journals at the source that are still to be sealed."""
     size_bytes: int = 0
     expected_bytes: int = 0
     fetching: str = ""
@@ -62,9 +64,14 @@ class Progress:
         return self.held == self.expected and not self.errors
 
     @property
+    def finished(self) -> bool:
+        """Whether it is whole, and nothing will come any more."""
+        return self.whole and not self.running and not self.unsealed
+
+    @property
     def state(self) -> str:
         """In a word: `running`, `partial` or `whole`."""
-        return "running" if self.running else WHOLE if self.whole else "partial"
+        return "running" if self.running else WHOLE if self.finished else "partial"
 
     def report(self) -> dict[str, Any]:
         """Return what a source wants to know."""
@@ -119,60 +126,63 @@ class Mirror:
         self._settled: dict[str, float] = {}
         self.seen: dict[str, Progress] = {}
         """By recording: how far it has got."""
+        self.refused: dict[str, str] = {}
+        """By recording: why nothing could be learned of it at the last pass."""
         try:
             self._recordings.mkdir(parents=True, exist_ok=True)
             self._lock = _lock(folder / f".mirror-{safe_name(source.station_id)}.lock")
         except OSError as error:
             raise StorageError(f"cannot write in {folder}: {error.strerror}") from None
-        self._partial = set(self._partial_here())
+        self._here = dict(self._held_before())
+        self._partial = {id for id, (_, state) in self._here.items() if state != WHOLE}
 
     def close(self) -> None:
         """Let go of the folder."""
         self._lock.close()
 
     @property
-    def running(self) -> bool:
-        """Whether any of the recordings was still running when last looked at."""
-        return any(one.running for one in self.seen.values())
-
-    @property
-    def whole(self) -> bool:
-        """Whether everything that was sealed then is here."""
-        return all(one.whole for one in self.seen.values())
+    def finished(self) -> bool:
+        """Whether everything is here, and nothing was recording when last looked at."""
+        return not self.refused and all(one.finished for one in self.seen.values())
 
     def pass_once(self) -> bool:
         """Ask what there is, fetch what is missing; return whether all went well.
 
         Raises:
-            Unavailable: the source is away.
+            Away: the source is.
             StorageError: this side's disk is full or fails.
         """
         well = True
         for id in self._source.ids(self._wishes.recordings, self._known()):
             if self._settled.get(id, 0.0) > time.monotonic():
                 continue
-            well = self._one(id) and well
+            try:
+                well = self._one(id) and well
+                self.refused.pop(id, None)
+            except (Away, StorageError):
+                raise
+            except KymographError as error:
+                log.warning("%s: %s", id, error)
+                self.refused[id] = str(error)
+                well = False
         return well
 
     def _known(self) -> Collection[str]:
         """Return the recordings of this source that are here in part, from earlier runs too."""
-        return sorted(id for id in self._partial if not (id in self.seen and self._finished(self.seen[id])))
+        return sorted(id for id in self._partial if not (id in self.seen and self.seen[id].finished))
 
-    def _partial_here(self) -> Iterator[str]:
+    def _held_before(self) -> Iterator[tuple[str, tuple[Path, str]]]:
+        """Yield what earlier runs have fetched of this source: recordings, their folders and states."""
         for path in sorted(self._recordings.iterdir()):
             told = read_source(path) or {}
-            if told.get("url") == self._source.url and told.get("state") != WHOLE:
-                yield str(told["recording_id"])
-
-    @staticmethod
-    def _finished(progress: Progress) -> bool:
-        return progress.whole and not progress.running
+            if told.get("station_id") == self._source.station_id:
+                yield str(told.get("recording_id")), (path, str(told.get("state")))
 
     def _one(self, id: str) -> bool:
         try:
             offer = self._source.offer(id)
         except NotFound:
-            return True  # deleted at its source; what is here stays
+            return self._gone(id)
         folder = self._folder(offer)
         progress = self.seen.setdefault(id, Progress(id, offer.recording.name, folder.path))
         progress.running, progress.errors = offer.running, []
@@ -181,19 +191,32 @@ class Mirror:
         self._seal(folder, offer, progress)
         folder.follow(offer.segments)
         files = self._source.open_files(id)
+        progress.unsealed = sum(file.kind == "journal" for file in files)
         self._small(folder, id, files, progress)
         if self._wishes.tails:
             self._tails(folder, id, files, progress)
         self._note(folder, offer, progress)
-        if self._finished(progress):
+        if progress.finished:
             self._settled[id] = time.monotonic() + SETTLED_S
         self._told(progress)
         return not progress.errors
 
+    def _gone(self, id: str) -> bool:
+        """Deleted at its source: what is here stays, and is all that there will be."""
+        self._partial.discard(id)
+        known = self._folders.pop(id, None)
+        path = known.path if known else self._here[id][0] if id in self._here else None
+        if path is not None:
+            forsake(path)
+        if id in self.seen:
+            self.seen[id].running = False
+        return True
+
     def _folder(self, offer: Offer) -> MirrorFolder:
         known = self._folders.get(offer.id)
         if known is None:
-            known = MirrorFolder(self._recordings, offer.recording, self._source.station)
+            here = self._here[offer.id][0] if offer.id in self._here else None
+            known = MirrorFolder(self._recordings, offer.recording, self._source.station, here)
             self._folders[offer.id] = known
             self._partial.add(offer.id)
         return known
@@ -297,4 +320,4 @@ def _lock(path: Path) -> TextIO:
 
 def passing(error: KymographError) -> bool:
     """Return whether an error may be gone at the next pass."""
-    return isinstance(error, Unavailable | StorageError)
+    return isinstance(error, Away | StorageError)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from kymograph.model.names import safe_name
 from kymograph.model.recording import recording_from_dict, segment_from_dict
-from kymograph.sync.source import Offer, OpenFile
+from kymograph.sync.source import Offer, OpenFile, readable
 from kymograph.sync.transfer import Answer, Pieces, Transfer
 
 
@@ -29,6 +29,10 @@ class Native:
 
     def ids(self, wanted: Collection[str], known: Collection[str]) -> list[str]:
         """See `Source.ids`."""
+        with readable(self.url):
+            return self._ids(wanted)
+
+    def _ids(self, wanted: Collection[str]) -> list[str]:
         found: list[str] = []
         cursor = ""
         while True:
@@ -43,9 +47,10 @@ class Native:
 
     def offer(self, id: str) -> Offer:
         """See `Source.offer`."""
-        recording = recording_from_dict(self._cached(f"{_path(id)}/files/recording.json").json())
-        manifest = self._cached(f"{_path(id)}/manifest").json()
-        segments = tuple(segment_from_dict(one) for one in manifest["segments"])
+        with readable(self.url):
+            recording = recording_from_dict(self._cached(f"{_path(id)}/files/recording.json").json())
+            manifest = self._cached(f"{_path(id)}/manifest").json()
+            segments = tuple(segment_from_dict(one) for one in manifest["segments"])
         return Offer(recording, recording.running, segments)
 
     def _cached(self, path: str) -> Answer:
@@ -59,7 +64,8 @@ class Native:
     def open_files(self, id: str) -> list[OpenFile]:
         """See `Source.open_files`."""
         told = self._transfer.get(f"{_path(id)}/files", without="sealed").json()
-        return [OpenFile(one["filename"], one["kind"], one["size_bytes"]) for one in told["items"]]
+        with readable(self.url):
+            return [OpenFile(one["filename"], one["kind"], one["size_bytes"]) for one in told["items"]]
 
     def small(self, id: str, filename: str) -> bytes:
         """See `Source.small`."""

@@ -14,11 +14,11 @@ from typing import Any, Final, cast
 from urllib.parse import quote, urlsplit
 
 from kymograph.model.channel import Channel, Stream
-from kymograph.model.errors import KymographError, NotFound, Unavailable
+from kymograph.model.errors import KymographError, NotFound
 from kymograph.model.names import safe_name
 from kymograph.model.recording import RECORDING, Recording, Run, Segment
-from kymograph.sync.source import Offer, OpenFile
-from kymograph.sync.transfer import Pieces, Transfer
+from kymograph.sync.source import Offer, OpenFile, readable
+from kymograph.sync.transfer import Away, Pieces, Transfer
 
 MODES: Final = ("freerun", "polled")
 STREAM: Final = Stream(
@@ -49,7 +49,6 @@ class Radiometer:
         self.station = safe_name("".join(c if c.isalnum() else "-" for c in urlsplit(self.url).netloc))
         self.station_id = self.station
         self._transfer = transfer
-        self._started: dict[str, int] = {}
 
     def ids(self, wanted: Collection[str], known: Collection[str]) -> list[str]:
         """See `Source.ids`."""
@@ -61,7 +60,7 @@ class Radiometer:
         query = {"session_id": id} if id else {}
         try:
             told: Any = self._transfer.get("/record/status", **query).json()
-        except Unavailable:
+        except Away:
             raise
         except KymographError:
             return {}
@@ -69,14 +68,17 @@ class Radiometer:
 
     def offer(self, id: str) -> Offer:
         """See `Source.offer`."""
-        status = self._status(id)
+        with readable(self.url):
+            return self._offer(id, self._status(id))
+
+    def _offer(self, id: str, status: Mapping[str, Any]) -> Offer:
         running = bool(status.get("is_recording")) or status.get("state") == RECORDING
         told: Any = self._transfer.get("/record/snapshots", session_id=id).json()
         chunks = cast("Sequence[Mapping[str, Any]]", told["chunks"] if isinstance(told, dict) else told)
-        started = self._started.setdefault(id, _started(chunks))
+        started = _started(chunks)
         recording = Recording(
             id, f"session-{id[:8]}", (STREAM,), _format(chunks), 60.0, started,
-            None if running else time.time_ns(), RECORDING if running else "stop",
+            None if running else max(_times(chunks), default=started), RECORDING if running else "stop",
             file_stem="chunk", format_options=SPELLING if _format(chunks) == "jsonl" else {},
             origin={"url": self.url},
         )  # fmt: skip
@@ -109,7 +111,11 @@ def _name(chunk: Mapping[str, Any]) -> str:
 
 
 def _started(chunks: Sequence[Mapping[str, Any]]) -> int:
-    return min((_time_ns(chunk.get("created_at")) for chunk in chunks), default=time.time_ns())
+    return min(_times(chunks), default=time.time_ns())
+
+
+def _times(chunks: Sequence[Mapping[str, Any]]) -> list[int]:
+    return [_time_ns(chunk.get("created_at")) for chunk in chunks]
 
 
 def _time_ns(created: object) -> int:

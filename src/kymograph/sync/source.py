@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kymograph.model.errors import KymographError, NotFound, Unavailable
+from kymograph.model.errors import KymographError, NotFound
+from kymograph.model.names import safe_name
 from kymograph.model.recording import Recording, Segment
-from kymograph.sync.transfer import Pieces, Transfer
+from kymograph.sync.transfer import Away, Pieces, Transfer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class OpenFile:
 
 
 class Source(Protocol):
-    """One station to be mirrored. Every method may raise `Unavailable`."""
+    """One station to be mirrored. Every method may raise `Away`."""
 
     kind: str
     url: str
@@ -73,11 +74,23 @@ class Source(Protocol):
         ...
 
 
+@contextmanager
+def readable(url: str) -> Generator[None]:
+    """Say of an answer that is not what the interface promises who gave it."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise KymographError(
+            f"{url} answered something that cannot be read ({type(error).__name__}: {error})",
+            hint="is it another version, or another program?",
+        ) from None
+
+
 def find(transfer: Transfer) -> Source:
     """Ask a server what it is, and return it as a source.
 
     Raises:
-        Unavailable: it is away.
+        Away: it is.
         KymographError: it is none that can be mirrored.
     """
     from kymograph.sync.native import Native
@@ -85,7 +98,7 @@ def find(transfer: Transfer) -> Source:
 
     try:
         told = transfer.get("/v1/station").json()
-        return Native(transfer, told["name"], told["id"])
+        return Native(transfer, safe_name(told["name"]), safe_name(told["id"]))
     except (NotFound, KeyError, TypeError):
         pass
     try:
@@ -94,7 +107,7 @@ def find(transfer: Transfer) -> Source:
         raise KymographError(
             f"{transfer.url} is no station that can be mirrored", hint="give the address of its dashboard"
         ) from None
-    except Unavailable:
+    except Away:
         raise
     except KymographError:
         pass  # it answers, if only to say that nothing is recorded

@@ -16,13 +16,17 @@ from kymograph.model.errors import (
     KeyNeeded,
     KymographError,
     NotFound,
+    StorageError,
     Unavailable,
     error_from_dict,
 )
 
 CONNECT_S: Final = 5.0
 READ_S: Final = 15.0
-PIECE_BYTES: Final = 1 << 20
+
+
+class Away(Unavailable):
+    """The source does not answer at all, or broke off: nothing else need be asked of it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +82,8 @@ class Transfer:
         """Return an answer; with the tag of an earlier one, status 304 if nothing has changed.
 
         Raises:
-            Unavailable: the source is away.
-            KymographError: it refuses.
+            Away: the source is.
+            KymographError: it refuses, or fails.
         """
         headers = {"if-none-match": tag} if tag else {}
         try:
@@ -104,7 +108,8 @@ class Transfer:
         the source knows no ranges; None if nothing lies behind the offset.
 
         Raises:
-            Unavailable: the source is away, or goes away in the middle.
+            Away: the source is, or goes away in the middle.
+            KymographError: it refuses, or fails.
         """
         headers = {"accept-encoding": "identity"}
         if offset:
@@ -126,13 +131,13 @@ class Transfer:
     def _paced(self, response: httpx.Response) -> Iterator[bytes]:
         expected = response.headers.get("content-length")
         got = 0
-        for piece in response.iter_raw(PIECE_BYTES):
+        for piece in response.iter_raw():  # as they come: what a cut leaves is kept
             got += len(piece)
             self.bytes_received += len(piece)
             self._rest(len(piece))
             yield piece
         if expected is not None and got != int(expected):
-            raise Unavailable(f"{self.url} broke off in the middle of a file")
+            raise Away(f"{self.url} broke off in the middle of a file")
 
     def _rest(self, nbytes: int) -> None:
         if not self._bytes_per_s:
@@ -141,8 +146,8 @@ class Transfer:
         self._due_s = max(self._due_s, now) + nbytes / self._bytes_per_s
         time.sleep(max(0.0, self._due_s - now))
 
-    def _away(self, error: httpx.HTTPError) -> Unavailable:
-        return Unavailable(
+    def _away(self, error: httpx.HTTPError) -> Away:
+        return Away(
             f"{self.url} is away: {error or type(error).__name__}", hint="it is tried again", url=self.url
         )
 
@@ -156,10 +161,13 @@ def _check(response: httpx.Response, body: bytes) -> None:
     except (msgspec.DecodeError, UnicodeError):
         pass
     text = f"{response.url} answered {response.status_code}"
-    if isinstance(told, dict) and "code" in told and "detail" in told:
-        raise error_from_dict({**told, "message": told["detail"]})  # pyright: ignore[reportUnknownArgumentType]
     if response.status_code in (401, 403):
-        raise KeyNeeded(text, hint="give a key with --key")
+        raise KeyNeeded(text, hint="give a key of that station, with --key or in KYMOGRAPH_KEY")
+    if isinstance(told, dict) and "code" in told and "detail" in told:
+        error = error_from_dict({**told, "message": told["detail"]})  # pyright: ignore[reportUnknownArgumentType]
+        if isinstance(error, StorageError):  # the source's disk, not ours
+            raise Unavailable(f"{text}: {error.message}", hint=error.hint, **error.facts)
+        raise error
     if response.status_code == 404:
         raise NotFound(text)
     raise Unavailable(text) if response.status_code >= 500 else KymographError(text)

@@ -113,7 +113,7 @@ def test_a_silence_is_listed_and_nothing_is_missing(data: DataFolder, clock: Clo
     found = ledger(folder.path, NOW)
     assert found.complete and missing(found) == [(10, 10, reason)]
     assert (found.missing[0].from_ns, found.missing[0].until_ns) == (5, 9)
-    assert found.summary.endswith("nothing missing; 1 silences")
+    assert found.summary.endswith("nothing missing; 1 silence")
 
 
 def test_a_crash_is_a_time_with_an_unknown_number_of_rows(data: DataFolder, clock: Clock) -> None:
