@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -129,8 +129,16 @@ def served(folder: Path, config: str, *options: str) -> Iterator[tuple[str, Path
 
 
 @pytest.fixture(scope="module")
-def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    """The demonstration station and an instrument that is not there, with data in a folder of the test."""
+def station(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """The station that the file of tests describes in `STATION`, with data in a folder of the test.
+
+    Where it describes none: the demonstration station and an instrument that is not there.
+    """
+    own: str | None = getattr(request.module, "STATION", None)
+    if own is not None:
+        with served(tmp_path_factory.mktemp("station"), own) as (url, _):
+            yield Station(url)
+        return
     given = os.environ.get("KYMOGRAPH_BROWSER_TEST_URL")
     if given:
         yield Station(given)
@@ -138,6 +146,31 @@ def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
     config = (ROOT / "stations/demo.toml").read_text() + UNPLUGGED
     with served(tmp_path_factory.mktemp("station"), config) as (url, _):
         yield Station(url)
+
+
+@pytest.fixture(scope="module")
+def view() -> Callable[[Path], AbstractContextManager[str]]:
+    """Runs `kymograph view` of a folder, and gives the address."""
+    return viewed
+
+
+@contextmanager
+def viewed(folder: Path) -> Iterator[str]:
+    """Show a folder of recordings on a free port; gives its address."""
+    port = free_port()
+    url = f"http://127.0.0.1:{port}/"
+    command = [sys.executable, "-m", "kymograph", "view", str(folder), "--port", str(port)]
+    with folder.with_suffix(".log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT)
+        try:
+            wait_until(lambda: answers(url + "healthz"), "a view that answers")
+            yield url
+        finally:
+            process.terminate()
+            try:
+                process.wait(STOP_S)
+            finally:
+                process.kill()
 
 
 @pytest.fixture

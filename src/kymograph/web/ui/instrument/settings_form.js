@@ -5,6 +5,38 @@ import { attempt } from "../station/state.js";
 import { toast } from "../shell/toasts.js";
 import { SchemaForm } from "./schema_form.js";
 
+/** The address of a real device may be changed while the station runs. */
+function Port({ detail, onChanged }) {
+  const [port, setPort] = useState(detail.port);
+  const [busy, setBusy] = useState(false);
+  const save = async (event) => {
+    event.preventDefault();
+    setBusy(true);
+    const answer = await attempt(api.configure(detail.name, {}, port.trim()));
+    setBusy(false);
+    if (!answer) return;
+    toast({ kind: "good", title: `${detail.name} is at ${answer.port}.` });
+    onChanged();
+  };
+  return html`
+    <form class="form" onSubmit=${save}>
+      <div class="field">
+        <label for="settings-of-port">address</label>
+        <input
+          id="settings-of-port"
+          value=${port}
+          onInput=${(event) => setPort(event.target.value)}
+          autocomplete="off"
+          spellcheck="false" />
+        <small>serial:///dev/ttyUSB0?baud=9600, or tcp://host:port</small>
+      </div>
+      <div class="row">
+        <button class="button" disabled=${busy || !port.trim() || port === detail.port}>Use this address</button>
+      </div>
+    </form>
+  `;
+}
+
 export function Settings({ detail, onChanged }) {
   const save = async (options) => {
     const answer = await attempt(api.configure(detail.name, options));
@@ -29,6 +61,7 @@ export function Settings({ detail, onChanged }) {
               changesOnly
               onSubmit=${save} />`
       }
+      ${detail.port && !detail.simulated && html`<${Port} detail=${detail} onChanged=${onChanged} />`}
     </section>
   `;
 }

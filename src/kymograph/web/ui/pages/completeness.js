@@ -72,7 +72,6 @@ export function Page() {
   return html`
     <div class="title"><h1>Completeness</h1></div>
     ${list?.length > 0 && html`<${Headline} list=${list} states=${states} />`}
-    ${mirrors?.length > 0 && html`<${HeldMirrors} items=${mirrors} />`}
     <section class="panel panel--flush" aria-label="Recordings">
       ${list === null && html`<p class="quiet">Reading the list…</p>`}
       ${list?.length === 0 && html`<${Nothing} />`}
@@ -84,5 +83,6 @@ export function Page() {
         html`<div class="row row--middle"><button class="button" onClick=${more}>Show older ones</button></div>`
       }
     </section>
+    ${mirrors?.length > 0 && html`<${HeldMirrors} items=${mirrors} />`}
   `;
 }

@@ -22,6 +22,10 @@ import { formatLabel, recorders, stationNow, tick } from "../station/state.js";
 
 const MARK_VIEW_S = 10;
 
+function toLedger() {
+  document.querySelector("[data-test=ledger]")?.scrollIntoView({ block: "start", behavior: "smooth" });
+}
+
 function Head({ recording, ledger }) {
   const recorder = recorders.value.find((one) => one.recording_id === recording.id);
   const now = recorder ?? recording;
@@ -33,7 +37,9 @@ function Head({ recording, ledger }) {
       /></a>
       <h1>${recording.name}</h1>
       <${Ending} ended=${recording.ended} />
-      ${ledger && ledger.state !== "running" && html`<${LedgerBadge} state=${ledger.state} />`}
+      ${ledger && ledger.state !== "running" && html`<button class="plain title__state" onClick=${toLedger} title=${ledger.summary}>
+        <${LedgerBadge} state=${ledger.state} />
+      </button>`}
     </div>
     <dl class="facts facts--head">
       <${Fact} label="Started">${moment(recording.started_ns)}<//>

@@ -29,7 +29,11 @@ export function ago(ns) {
   return `${duration(Math.max(0, tick.value && stationNow() - ns / 1e9))} ago`;
 }
 
-const SOURCE_WORDS = { running: "follows it", partial: "not all of it is here", whole: "all of it is here" };
+const SOURCE_WORDS = {
+  running: "it was still recording",
+  partial: "not all of it was here yet",
+  whole: "all of it was here",
+};
 
 /** Of a mirror: where it comes from, and when that was last heard. */
 export function Source({ source }) {
@@ -44,7 +48,7 @@ export function Source({ source }) {
         <dd>${ago(source.last_contact_ns)}<small> ${moment(source.last_contact_ns)}</small></dd>
       </div>
       <div>
-        <dt>state</dt>
+        <dt>at that time</dt>
         <dd>${SOURCE_WORDS[source.state] ?? source.state}</dd>
       </div>
       ${
@@ -101,6 +105,11 @@ function whenText(place) {
     <span class="nowrap">${timeOfDay(to, decimals)}</span>`;
 }
 
+function filesText(files) {
+  if (files.length <= 2) return files.join(", ") || null;
+  return `${files[0]} … ${files.at(-1)} (${count(files.length)} files)`;
+}
+
 function MissingRow({ one, segments, onPick }) {
   const place = placeOf(one, segments);
   const quiet = isQuiet(one);
@@ -115,21 +124,18 @@ function MissingRow({ one, segments, onPick }) {
       <td data-label="Lasting">${place ? duration((place[1] - place[0]) / 1e9) : "–"}</td>
       <td data-label="Rows">${rowsText(one, quiet)}</td>
       <td data-label="Why"><b>${one.reason}</b></td>
-      <td data-label="File">${one.files?.length ? one.files.join(", ") : ""}</td>
+      <td data-label="File">${filesText(one.files ?? [])}</td>
     </tr>
   `;
 }
 
-function MissingTable({ stream, segments, onPick }) {
+function Ranges({ ranges, label, segments, onPick }) {
   const [all, setAll] = useState(false);
-  const { missing } = stream;
-  if (!missing.length) return null;
-  const ordered = [...missing].sort((a, b) => isQuiet(a) - isQuiet(b));
-  const shown = all ? ordered : ordered.slice(0, SHOWN_FIRST);
+  const shown = all ? ranges : ranges.slice(0, SHOWN_FIRST);
   return html`
     <div class="scroll">
-      <table class="table table--stack" data-test="missing">
-        <caption class="unseen">Missing rows and silences of ${stream.stream}</caption>
+      <table class="table table--stack">
+        <caption class="unseen">${label}</caption>
         <thead>
           <tr>
             <th>When</th>
@@ -147,8 +153,30 @@ function MissingTable({ stream, segments, onPick }) {
       </table>
     </div>
     ${
-      shown.length < ordered.length &&
-      html`<button class="button" onClick=${() => setAll(true)}>Show all ${count(ordered.length)}</button>`
+      shown.length < ranges.length &&
+      html`<button class="button" onClick=${() => setAll(true)}>Show all ${count(ranges.length)}</button>`
+    }
+  `;
+}
+
+/** What is missing is shown; times in which nothing was sent are shown to who asks. */
+function Missing({ stream, segments, onPick }) {
+  const quiet = stream.missing.filter(isQuiet);
+  const lost = stream.missing.filter((one) => !isQuiet(one));
+  const words = quiet.length === 1 ? "1 silence" : `${count(quiet.length)} silences`;
+  return html`
+    ${
+      lost.length > 0 &&
+      html`<div data-test="missing">
+        <${Ranges} ranges=${lost} label="Missing rows of ${stream.stream}" ...${{ segments, onPick }} />
+      </div>`
+    }
+    ${
+      quiet.length > 0 &&
+      html`<details class="origin" data-test="silences">
+        <summary>${words}: nothing was sent, so nothing is missing</summary>
+        <${Ranges} ranges=${quiet} label="Silences of ${stream.stream}" ...${{ segments, onPick }} />
+      </details>`
     }
   `;
 }
@@ -164,7 +192,7 @@ function StreamPart({ ledger, stream, segments, recording, several, onPick }) {
     <section class="part" aria-label="Completeness of ${stream.stream}">
       ${several && html`<h3>${stream.stream}, ${count(stream.held_rows)} of ${count(stream.expected_rows)} rows</h3>`}
       <${TimeLine} ...${{ ledger, stream, segments: own }} begin=${recording.started_ns} end=${end} />
-      <${MissingTable} stream=${stream} segments=${own} onPick=${onPick} />
+      <${Missing} stream=${stream} segments=${own} onPick=${onPick} />
     </section>
   `;
 }

@@ -142,7 +142,7 @@ function firstShown(stream) {
 export function Preview({ recording, stream, range, setRange, notes, version, onPick }) {
   const lanes = useLanes(stream, firstShown(stream));
   const { names, plots } = lanes;
-  const { data, loading, extent } = useReduced(recording.id, stream.name, names, range, version);
+  const { data, loading, extent, problem } = useReduced(recording.id, stream.name, names, range, version);
   const shown = range ?? extent;
   const view = useRef({});
   view.current = { shown, extent, data, channels: names.map((name) => channelOf(stream, name)) };
@@ -169,6 +169,10 @@ export function Preview({ recording, stream, range, setRange, notes, version, on
           <${ZoomButtons} ...${{ shown, extent, range, setRange }} />
         </div>
       </div>
+      ${
+        problem &&
+        html`<p class="fault" role="alert"><${Icon} name="alert" /><span>It cannot be read: ${problem}</span></p>`
+      }
       <div class="preview__plots" ref=${box}>
         <${LaneStack}
           of=${lanes}

@@ -2,7 +2,6 @@
 import { useEffect, useRef, useState } from "../html.js";
 import { toNs } from "../format.js";
 import { api } from "../station/api.js";
-import { toastProblem } from "../shell/toasts.js";
 
 const POINTS = 1600;
 const PATIENCE_MS = 120;
@@ -23,11 +22,11 @@ function unpack({ time_ns: times, columns, mode, rows }, names) {
 }
 
 /**
- * Return `{ data, loading, extent }` for a stream of a recording; `range` is `[start, stop]` in seconds or
+ * Return `{ data, loading, extent, problem }` for a stream of a recording; `range` is `[start, stop]` in seconds or
  * null for all. What was there stays until the new part has come. `extent` is the range of the whole.
  */
 export function useReduced(id, stream, names, range, version) {
-  const [state, setState] = useState({ data: null, loading: true, extent: null });
+  const [state, setState] = useState({ data: null, loading: true, extent: null, problem: "" });
   const last = useRef("");
   const identity = [stream, names.join()].join();
   useEffect(() => {
@@ -44,11 +43,10 @@ export function useReduced(id, stream, names, range, version) {
         try {
           const data = unpack(await api.recordingData(id, query, stop.signal), names);
           last.current = identity;
-          setState((before) => ({ data, loading: false, extent: range ? before.extent : extentOf(data) }));
+          setState((before) => ({ data, loading: false, problem: "", extent: range ? before.extent : extentOf(data) }));
         } catch (problem) {
           if (problem.name === "AbortError") return;
-          toastProblem(problem);
-          setState((before) => ({ ...before, loading: false }));
+          setState((before) => ({ ...before, loading: false, problem: problem.message }));
         }
       },
       range ? PATIENCE_MS : 0,

@@ -58,8 +58,8 @@ export const api = {
   instruments: () => get("instruments"),
   instrument: (name) => get(`instruments/${part(name)}`),
   act: (name, action) => post(`instruments/${part(name)}/${action}`),
-  configure: (name, options) =>
-    request("PATCH", `instruments/${part(name)}/settings`, { body: { options } }),
+  configure: (name, options, port) =>
+    request("PATCH", `instruments/${part(name)}/settings`, { body: { options, port } }),
   command: (name, command, values) =>
     post(`instruments/${part(name)}/commands/${part(command)}`, { arguments: values }),
   streams: () => get("streams"),
