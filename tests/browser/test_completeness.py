@@ -215,6 +215,22 @@ def test_a_folder_that_is_viewed_shows_its_mirrors(look: Look, mirror: tuple[str
     expect(held).to_contain_text("has all of it")
 
 
+def test_all_of_them_are_verified(look: Look, station: Station, recording: dict[str, Any]) -> None:
+    page = look().open("#/completeness")
+    page.locator("[data-test=verify-all]").click(timeout=PATIENCE_MS)
+    row = page.locator("[data-test=check]").filter(has_text="dive")
+    files = recording["segments"]
+    expect(row).to_contain_text(f"{files} of {files} files verified", timeout=PATIENCE_MS)
+    expect(page.locator("[data-test=verify-all]")).to_be_visible(timeout=PATIENCE_MS)
+
+
+def test_a_folder_without_instruments_leads_to_what_is_in_it(look: Look, mirror: tuple[str, Path]) -> None:
+    page = look(url=mirror[0]).open()
+    expect(page.locator("[data-test=record]")).to_have_count(0, timeout=PATIENCE_MS)
+    page.get_by_role("link", name="Is everything here?").click()
+    expect(page.locator("[data-test=check]")).to_have_count(1, timeout=PATIENCE_MS)
+
+
 def test_only_recordings_in_view_are_asked_for(look: Look, station: Station) -> None:
     made: list[dict[str, Any]] = []
     for n in range(14):

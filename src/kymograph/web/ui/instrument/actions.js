@@ -86,7 +86,7 @@ export function Controls({ instrument }) {
   const moving = isMoving(instrument) || busy !== "";
   return html`
     <section class="panel controls" aria-label="Controls of ${name}">
-      <p class="controls__line" role="status" data-test="doing">
+      <p class="controls__line" aria-live=${moving ? "polite" : "off"} data-test="doing">
         ${moving && html`<i class="spinner" aria-hidden="true"></i>`}<span>${doing(instrument)}</span>
       </p>
       <div class="controls__buttons" role="group" aria-label="What ${name} shall do">

@@ -2,7 +2,7 @@
 import { html } from "../html.js";
 import { duration, number, timeOfDay, unitSign, valueText } from "../format.js";
 import { Fact } from "./health.js";
-import { useLatest } from "./values.js";
+import { Newest, useLatest } from "./values.js";
 import { isScan } from "./scan.js";
 import { stationNow, tick } from "../station/state.js";
 
@@ -26,11 +26,6 @@ export function isReading(stream) {
   return !stream.rate_hz && !isScan(stream);
 }
 
-/** Whether the device is known not to send a channel, or its newest row has nothing in it. */
-function notSent(channel, value) {
-  return value === null || (typeof value === "number" && Number.isNaN(value));
-}
-
 function Age({ latest, instrument }) {
   if (!latest) return html`<p class="present__age">no reading yet</p>`;
   const age = Math.max(0, tick.value && stationNow() - latest.t);
@@ -41,13 +36,11 @@ function Age({ latest, instrument }) {
   </p>`;
 }
 
-function Other({ channel, value, known }) {
-  const nothing = known && notSent(channel, value);
-  const text = nothing ? "—" : known ? valueText(channel, value) : "–";
+function Other({ channel, latest }) {
   return html`
     <div class="fact" data-channel=${channel.name}>
       <dt>${channel.name}</dt>
-      <dd>${text} ${nothing ? html`<small>not sent</small>` : unitSign(channel.unit)}</dd>
+      <dd><${Newest} channel=${channel} latest=${latest} /></dd>
     </div>
   `;
 }
@@ -81,11 +74,7 @@ export function Present({ stream, instrument }) {
         <dl class="present__others">
           ${others.map(
             (channel) =>
-              html`<${Other}
-                key=${channel.name}
-                channel=${channel}
-                known=${latest !== null}
-                value=${latest?.values[channel.name]} />`,
+              html`<${Other} key=${channel.name} channel=${channel} latest=${latest} />`,
           )}
         </dl>
       </div>

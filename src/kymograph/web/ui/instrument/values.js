@@ -5,6 +5,14 @@ import { live } from "../station/state.js";
 
 const LATEST_HZ = 4;
 
+/** Write the newest value, and its unit; a sensor that does not send it is told apart from no row yet. */
+export function Newest({ channel, latest }) {
+  const value = latest?.values[channel.name];
+  const nothing = latest && (value === null || Number.isNaN(value));
+  if (nothing) return html`<b>—</b> <small>not sent</small>`;
+  return html`<b>${valueText(channel, value)}</b> ${unitSign(channel.unit)}`;
+}
+
 /** The newest row of a stream as `{ t, values }`, or null before the first. */
 export function useLatest(stream) {
   const [latest, setLatest] = useState(null);
@@ -58,9 +66,7 @@ export function BigValues({ stream, names }) {
     return html`
       <div class="big" key=${name}>
         <span class="big__name">${name}</span>
-        <span class="big__value"
-          ><b>${valueText(channel, latest?.values[name])}</b> ${unitSign(channel?.unit)}</span
-        >
+        <span class="big__value"><${Newest} channel=${channel} latest=${latest} /></span>
       </div>
     `;
   });

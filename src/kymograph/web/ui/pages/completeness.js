@@ -2,18 +2,19 @@
 import { html, useEffect, useRef, useState } from "../html.js";
 import { bytes, count, moment } from "../format.js";
 import { LedgerBadge } from "../recording/completeness.js";
-import { ledgerVersion, useInView, useLedger } from "../recording/ledgers.js";
+import { ledgerVersion, noteLedger, useInView, useLedger } from "../recording/ledgers.js";
 import { HeldMirrors, useRepeated } from "../recording/mirrors.js";
 import { useRecordings } from "../recording/recordings_list.js";
 import { Icon } from "../shell/icons.js";
 import { link } from "../shell/router.js";
 import { api } from "../station/api.js";
+import { attempt } from "../station/state.js";
 
 /** One recording; its ledger is asked for when it comes into view. */
 function Row({ recording, onLedger }) {
   const box = useRef(null);
   const near = useInView(box);
-  const [ledger] = useLedger(recording.id, ledgerVersion(recording), near);
+  const ledger = useLedger(recording.id, ledgerVersion(recording), near);
   useEffect(() => {
     if (ledger) onLedger(recording.id, ledger.state);
   }, [ledger?.state]);
@@ -52,6 +53,34 @@ function Headline({ list, states }) {
   `;
 }
 
+/** Read every byte of all recordings of the list, one after the other. */
+function VerifyAll({ list }) {
+  const [done, setDone] = useState(null);
+  const wanted = useRef(false);
+  useEffect(() => () => (wanted.current = false), []);
+  const run = async () => {
+    wanted.current = true;
+    for (let at = 0; at < list.length && wanted.current; at += 1) {
+      setDone(at);
+      const ledger = await attempt(api.completeness(list[at].id, true));
+      if (ledger) noteLedger(list[at].id, ledgerVersion(list[at]), ledger);
+    }
+    setDone(null);
+  };
+  if (done === null) {
+    return html`<button class="button" onClick=${run} data-test="verify-all">
+      <${Icon} name="shield" />Verify every byte of all
+    </button>`;
+  }
+  return html`
+    <span class="quiet" role="status"
+      ><i class="spinner spinner--inline" aria-hidden="true"></i> ${count(done + 1)} of ${count(list.length)}:
+      ${list[done].name}</span
+    >
+    <button class="button" onClick=${() => (wanted.current = false)}>Stop after this one</button>
+  `;
+}
+
 function Nothing() {
   return html`
     <section class="empty">
@@ -70,7 +99,10 @@ export function Page() {
   }, []);
   const note = (id, state) => setStates((before) => ({ ...before, [id]: state }));
   return html`
-    <div class="title"><h1>Completeness</h1></div>
+    <div class="title">
+      <h1>Completeness</h1>
+      ${list?.length > 0 && html`<div class="title__end row"><${VerifyAll} list=${list} /></div>`}
+    </div>
     ${list?.length > 0 && html`<${Headline} list=${list} states=${states} />`}
     <section class="panel panel--flush" aria-label="Recordings">
       ${list === null && html`<p class="quiet">Reading the list…</p>`}

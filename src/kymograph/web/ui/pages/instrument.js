@@ -71,9 +71,9 @@ export function Page({ name }) {
         ${own
           .filter((stream) => !isReading(stream))
           .map((stream) => html`<${Values} key=${stream.name} stream=${stream} />`)}
+        ${detail && html`<${Settings} detail=${detail} onChanged=${reload} />`}
         <${Health} instrument=${instrument} />
-        ${detail &&
-        html`<${Settings} detail=${detail} onChanged=${reload} /><${Commands} detail=${detail} />`}
+        ${detail && html`<${Commands} detail=${detail} />`}
       </div>
     </div>
     <${MarkField} />

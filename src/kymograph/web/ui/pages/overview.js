@@ -4,6 +4,7 @@ import { InstrumentCard } from "../instrument/card.js";
 import { EventList } from "../recording/event_list.js";
 import { MarkField } from "../recording/marks.js";
 import { RecordPanel } from "../recording/record_panel.js";
+import { link } from "../shell/router.js";
 import { events, instruments, station } from "../station/state.js";
 
 const EVENTS_SHOWN = 12;
@@ -14,11 +15,15 @@ function Instruments() {
   if (!list.length) {
     return html`
       <div class="empty">
-        <h2>This station has no instruments</h2>
+        <h2>There are no instruments here</h2>
         <p>
-          Add a table such as <code>[instruments.lidar]</code> to the station file and start the station
-          again.
+          Look at what was recorded; or add a table such as <code>[instruments.lidar]</code> to the station
+          file and start the station again.
         </p>
+        <div class="row">
+          <a class="button button--main" href=${link("completeness")}>Is everything here?</a>
+          <a class="button" href=${link("recordings")}>Recordings</a>
+        </div>
       </div>
     `;
   }
@@ -33,7 +38,7 @@ export function Page() {
   }, [station.value?.name]);
   return html`
     <h1 class="unseen">Overview</h1>
-    <${RecordPanel} />
+    ${instruments.value?.length !== 0 && html`<${RecordPanel} />`}
     <${Instruments} />
     <section class="panel" aria-label="What happened">
       <h2>What happened</h2>

@@ -85,10 +85,10 @@ function Take({ recording, stream, range }) {
   `;
 }
 
-function Side({ recording, events, onPick, onChanged }) {
+function Side({ recording, events, side, onPick, onChanged }) {
   return html`
     <div class="split__side">
-      <${MirrorsOf} id=${recording.id} />
+      <${MirrorsOf} id=${recording.id} side=${side} />
       <section class="panel" aria-label="Notes">
         <h2>Notes</h2>
         <${Metadata} recording=${recording} onChanged=${onChanged} />
@@ -144,7 +144,7 @@ function Look({ recording, segments, events, ledger, stream, onChanged, onLedger
         <${Take} recording=${recording} stream=${stream.name} range=${range} />
         <${Files} ...${{ recording, segments, ledger }} />
       </div>
-      <${Side} ...${{ recording, events, onChanged }} onPick=${pick} />
+      <${Side} ...${{ recording, events, onChanged }} side=${ledger?.side} onPick=${pick} />
     </div>
   `;
 }

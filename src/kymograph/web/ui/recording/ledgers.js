@@ -1,6 +1,6 @@
 // Completeness ledgers, asked for gently: one at a time, only of recordings that are on the screen, and a
 // running one again after a rest that is long against the time its answer took.
-import { useEffect, useState } from "../html.js";
+import { signal, useEffect, useState } from "../html.js";
 import { api } from "../station/api.js";
 
 const REST_MS_MIN = 2000;
@@ -8,12 +8,19 @@ const REST_SHARE = 10; // a ledger of ten thousand files takes the station a whi
 const KEPT_MAX = 500;
 
 const kept = new Map(); // id → { version, ledger }
+const news = signal(null); // the ledger that somebody has put in place of another: { id, ledger }
 let queue = Promise.resolve();
 
 function keep(id, version, ledger) {
   kept.delete(id);
   kept.set(id, { version, ledger });
   if (kept.size > KEPT_MAX) kept.delete(kept.keys().next().value);
+}
+
+/** Put a ledger in place of what is shown of a recording, on whatever page. */
+export function noteLedger(id, version, ledger) {
+  keep(id, version, ledger);
+  news.value = { id, ledger };
 }
 
 /** What was last heard of a recording's completeness, on whatever page. */
@@ -39,15 +46,14 @@ function askInTurn(id, wanted) {
 
 /**
  * Keep the ledger of a recording while `near` is true. It is asked for again when `version` changes, and by
- * itself for as long as the recording (or the mirrored one) runs. Returns `[ledger, note]`; `note(ledger)`
- * puts another one in its place.
+ * itself for as long as the recording (or the mirrored one) runs.
  */
 export function useLedger(id, version, near = true) {
   const [ledger, setLedger] = useState(keptLedger(id));
-  const note = (next) => {
-    keep(id, version, next);
-    setLedger(next);
-  };
+  const told = news.value;
+  useEffect(() => {
+    if (told?.id === id) setLedger(told.ledger);
+  }, [told]);
   useEffect(() => {
     if (!near) return undefined;
     const before = kept.get(id);
@@ -60,7 +66,8 @@ export function useLedger(id, version, near = true) {
     const ask = async () => {
       const answer = await askInTurn(id, () => wanted);
       if (!wanted) return;
-      if (answer) note(answer.ledger);
+      if (answer) keep(id, version, answer.ledger);
+      if (answer) setLedger(answer.ledger);
       const rest = Math.max(REST_MS_MIN, (answer?.tookMs ?? 0) * REST_SHARE);
       if (!answer || answer.ledger.running) timer = setTimeout(ask, rest);
     };
@@ -70,7 +77,7 @@ export function useLedger(id, version, near = true) {
       clearTimeout(timer);
     };
   }, [id, version, near]);
-  return [ledger, note];
+  return ledger;
 }
 
 /** Whether the element in `box` is on the screen, or nearly. */

@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "../html.js";
 import { api } from "../station/api.js";
 import { attempt, recorders } from "../station/state.js";
-import { ledgerVersion, useLedger } from "./ledgers.js";
+import { ledgerVersion, noteLedger, useLedger } from "./ledgers.js";
 
 const REFRESH_MS = 5000;
 const REST_SHARE = 10; // a list of ten thousand files is not asked for every second
@@ -56,8 +56,9 @@ export function useRecording(id) {
   const recorder = recorders.value.find((one) => one.recording_id === id);
   const sealed = state.segments.length;
   const version = ledgerVersion({ ended: state.recording?.ended, segments: sealed });
-  const [ledger, setLedger] = useLedger(id, version, state.recording !== null);
+  const ledger = useLedger(id, version, state.recording !== null);
   const running = recorder !== undefined || ledger?.running === true;
   useFresh(load, id, running, recorder?.segments);
+  const setLedger = (next) => noteLedger(id, version, next);
   return { ...state, ledger, setRecording, setLedger };
 }

@@ -41,9 +41,10 @@ function State({ state }) {
   >`;
 }
 
-/** Who mirrors a recording, and how far they are. */
-export function MirrorsOf({ id }) {
+/** Who mirrors a recording, and how far they are; of a mirror (`side`) that is rarely anybody. */
+export function MirrorsOf({ id, side }) {
   const items = useRepeated(() => api.mirrorsOf(id), id);
+  if (side === "mirror" && !items?.length) return null;
   return html`
     <section class="panel" aria-label="Mirrors" data-test="mirrors">
       <h2>Mirrors</h2>
