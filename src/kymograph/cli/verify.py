@@ -87,12 +87,15 @@ def _ledgers(where: Path, checks: tuple[RecordingCheck, ...]) -> dict[str, Ledge
     import time
 
     from kymograph.store.completeness import ledger, remember
+    from kymograph.store.recording_folder import RecordingFolder
 
     found: dict[str, Ledger] = {}
     for check in checks:
         folder = where if (where / "recording.json").exists() else where / "recordings" / check.folder
         if not check.error:
-            remember(folder, [file.filename for file in check.files if file.state == "ok"], time.time_ns())
+            well = {file.filename for file in check.files if file.state == "ok"}
+            listed, _ = RecordingFolder(folder).manifest()
+            remember(folder, [s for s in listed if s.filename in well], time.time_ns())
             found[check.folder] = ledger(folder, time.time_ns())
     return found
 

@@ -87,7 +87,7 @@ class MirrorFolder:
         self._id = recording.id
         self._listed = {segment.filename: segment for segment in self._read_manifest()}
         self.describe(recording)
-        self._unsettled: list[str] = []
+        self._unsettled: list[Segment] = []
         self._settled_s = self._looked_s = -_LOOK_S
         self._noted: tuple[float, object] = (-_NOTE_S, None)
 
@@ -210,7 +210,7 @@ class MirrorFolder:
 
     def _list(self, segment: Segment, now_ns: int) -> None:
         self._listed[segment.filename] = segment
-        self._unsettled.append(segment.filename)
+        self._unsettled.append(segment)
         if time.monotonic() > self._settled_s + _SETTLE_S:
             self.settle(now_ns)
 
@@ -218,8 +218,8 @@ class MirrorFolder:
         """Make the manifest list what has come. A kill before costs hashing those files again."""
         if not self._unsettled:
             return
+        remember(self.path, self._unsettled, now_ns)  # first: what is listed is known to be hashed
         self._write_manifest()
-        remember(self.path, self._unsettled, now_ns)
         self._unsettled = []
         self._settled_s = time.monotonic()
 

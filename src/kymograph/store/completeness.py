@@ -116,13 +116,11 @@ def ledger(
     )  # fmt: skip
 
 
-def remember(path: Path, filenames: Sequence[str], now_ns: int) -> None:
+def remember(path: Path, segments: Iterable[Segment], now_ns: int) -> None:
     """Take note that these sealed files were hashed just now, and are what was sealed."""
-    listed, _ = RecordingFolder(path).manifest()
     known = _Known.load(path)
-    for segment in listed:
-        if segment.filename in filenames:
-            known.mark(path / segment.filename, segment, now_ns)
+    for segment in segments:
+        known.mark(path / segment.filename, segment, now_ns)
     known.save()
 
 

@@ -22,6 +22,8 @@ from kymograph.model.errors import (
     KymographError,
     NotFound,
     StorageError,
+    TimedOut,
+    Unavailable,
 )
 from kymograph.model.names import safe_name
 from kymograph.model.recording import Segment
@@ -320,4 +322,4 @@ def _lock(path: Path) -> TextIO:
 
 def passing(error: KymographError) -> bool:
     """Return whether an error may be gone at the next pass."""
-    return isinstance(error, Away | StorageError)
+    return isinstance(error, Unavailable | TimedOut | StorageError)

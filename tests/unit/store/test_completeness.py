@@ -88,7 +88,7 @@ def test_verified_is_what_was_hashed_and_has_not_changed_since(data: DataFolder)
 
 def test_what_verify_has_hashed_can_be_remembered(data: DataFolder) -> None:
     folder = sealed(data, (0, 10))
-    remember(folder.path, ["lidar_00000.csv"], NOW)
+    remember(folder.path, [s for s in folder.manifest()[0] if s.filename == "lidar_00000.csv"], NOW)
     assert ledger(folder.path, NOW).to_dict()["verified"]["rows"] == 10
 
 
