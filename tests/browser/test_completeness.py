@@ -267,3 +267,50 @@ def test_a_phone_has_large_targets_and_clear_text(
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert not page.evaluate(LARGE_ENOUGH)
     assert not page.evaluate(CONTRAST)
+
+
+def lying(answer: Any) -> Callable[[Any], None]:
+    """Answer a request in the station's place."""
+    body = json.dumps(answer)
+    return lambda route: route.fulfill(status=200, content_type="application/json", body=body)
+
+
+def test_ten_thousand_files_do_not_hold_the_page_up(
+    look: Look, station: Station, recording: dict[str, Any]
+) -> None:
+    path = f"v1/recordings/{recording['id']}"
+    told = station.get(f"{path}/completeness")
+    begun, step = recording["started_ns"], (recording["ended_ns"] - recording["started_ns"]) // 10_000
+    segments = [
+        {"stream": "sensor", "index": n, "filename": f"sensor_{n:05}.parquet", "rows": 60, "size_bytes": 6000,
+         "sha256": f"{n:064x}", "first_ns": begun + n * step, "last_ns": begun + (n + 1) * step - 1,
+         "runs": [[0, 1, n * 60 + n // 50]]}
+        for n in range(10_000)
+    ]  # fmt: skip
+    lost = {"epoch": 1, "rows": 1, "from_ns": None, "until_ns": None, "reason": "overflow", "files": []}
+    seqs = [n * 60 + n // 50 - 1 for n in range(50, 10_000, 50)]
+    told["streams"][0]["missing"] = [{**lost, "from_seq": seq, "to_seq": seq + 1} for seq in seqs]
+    told["files"] = [{**segment, "state": "held"} for segment in segments]
+    watched = look()
+    page = watched.page
+    page.route("**/segments", lying({"items": segments, "next": None}))
+    page.route("**/completeness", lying({**told, "state": "incomplete"}))
+    watched.open(f"#/recordings/{recording['id']}")
+    panel = ledger_of(page)
+    expect(panel.locator("[data-test=missing]")).to_contain_text("Show more of 199")
+    assert panel.locator(".line__bar rect").count() < 1000
+    red = panel.locator(".line__missing").evaluate_all(
+        "nodes => nodes.reduce((sum, node) => sum + node.width.baseVal.value, 0)"
+    )
+    assert 0 < red < 300, "of a thousand: few rows are missing, so little is red"
+    assert page.locator("[data-test=files] tbody tr").count() < 20
+    page.get_by_role("button", name="Show more of 10").click()
+    expect(page.locator("[data-test=files] tbody tr")).to_have_count(208)
+
+
+def test_a_page_without_https_copies_too(look: Look, recording: dict[str, Any]) -> None:
+    watched = look()
+    watched.page.add_init_script("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page = watched.open(f"#/recordings/{recording['id']}")
+    ledger_of(page).get_by_role("button", name="Copy the root hash").click()
+    expect(page.locator(".toast")).to_contain_text("copied")

@@ -71,7 +71,11 @@ export function Actions({ instrument }) {
       ${likely.map((action, i) => {
         const word = state === "fault" && action === "start" ? "Try again" : ACTIONS[action].word;
         const main = i === 0 && action !== "stop";
-        return html`<${Action} key=${action} ...${{ name, action, word, busy, main }} enabled onAct=${act} />`;
+        return html`<${Action}
+          key=${action}
+          ...${{ name, action, word, busy, main }}
+          enabled
+          onAct=${act} />`;
       })}
     </div>
   `;

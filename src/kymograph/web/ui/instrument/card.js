@@ -23,9 +23,11 @@ export function Fault({ instrument }) {
       <${Icon} name="alert" />
       <span>
         ${instrument.error}
-        ${retry !== null &&
-        retry !== undefined &&
-        html`<small>Trying again in ${duration(Math.max(0, Math.ceil(retry)))}.</small>`}
+        ${
+          retry !== null &&
+          retry !== undefined &&
+          html`<small>Trying again in ${duration(Math.max(0, Math.ceil(retry)))}.</small>`
+        }
       </span>
     </p>
   `;
@@ -34,7 +36,7 @@ export function Fault({ instrument }) {
 function View({ instrument, stream }) {
   if (instrument.state === "closed" || !stream) {
     return html`<p class="card__blank">
-      ${isMoving(instrument) ? doing(instrument) : CLOSED_WORDS[instrument.state] ?? "No data yet."}
+      ${isMoving(instrument) ? doing(instrument) : (CLOSED_WORDS[instrument.state] ?? "No data yet.")}
     </p>`;
   }
   if (isScan(stream)) return html`<${MiniPolar} stream=${stream} />`;

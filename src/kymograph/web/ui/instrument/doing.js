@@ -35,7 +35,8 @@ export function doing({ state, paused, activity, health, retry_in_s: retry }) {
   if (paused) return "Paused. Connected and set as it was; Resume goes on.";
   if (state === "closed") return "Not connected.";
   if (state === "idle") return "Connected, not acquiring.";
-  if (state === "fault") return `Not reached${retry ? `; trying again in ${duration(Math.ceil(retry))}` : ""}.`;
+  if (state === "fault")
+    return `Not reached${retry ? `; trying again in ${duration(Math.ceil(retry))}` : ""}.`;
   if (!health.rows || health.age_s === null) return "Acquiring; waiting for the first reading.";
   return `Acquiring at ${rate(health.rate_hz)}, newest ${duration(health.age_s)} ago.`;
 }
@@ -44,7 +45,5 @@ export function StateBadge({ instrument }) {
   const { state, paused } = instrument;
   if (paused) return html`<span class="badge badge--paused"><${Icon} name="pause" />Paused</span>`;
   const words = (isMoving(instrument) && MOVING_WORDS[state]) || STATE_WORDS[state] || state;
-  return html`<span class="badge badge--${state}"
-    ><i class="dot" aria-hidden="true"></i>${words}</span
-  >`;
+  return html`<span class="badge badge--${state}"><i class="dot" aria-hidden="true"></i>${words}</span>`;
 }

@@ -61,7 +61,9 @@ export function Present({ stream, instrument }) {
   const value = latest?.values[first.name];
   const stale = instrument.state !== "acquiring";
   return html`
-    <section class="panel present ${stale ? "present--stale" : ""}" aria-label="Present value of ${stream.name}">
+    <section
+      class="panel present ${stale ? "present--stale" : ""}"
+      aria-label="Present value of ${stream.name}">
       <div class="present__now">
         <div class="present__main">
           <h2 class="present__name">${first.name}${stale && latest && html`<small>the last one</small>`}</h2>
@@ -73,8 +75,7 @@ export function Present({ stream, instrument }) {
         </div>
         <dl class="present__others">
           ${others.map(
-            (channel) =>
-              html`<${Other} key=${channel.name} channel=${channel} latest=${latest} />`,
+            (channel) => html`<${Other} key=${channel.name} channel=${channel} latest=${latest} />`,
           )}
         </dl>
       </div>

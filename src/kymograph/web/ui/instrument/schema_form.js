@@ -56,7 +56,8 @@ function bounds(schema) {
 }
 
 function Input({ id, kind, schema, text, present, onText }) {
-  const unset = present === undefined || present === null || present === "" ? "not set" : `as it is: ${present}`;
+  const unset =
+    present === undefined || present === null || present === "" ? "not set" : `as it is: ${present}`;
   const typed = (event) => onText(event.target.value);
   if (kind === "boolean") {
     return html`<input
@@ -160,9 +161,11 @@ export function SchemaForm({ id, schema, values = {}, present, verb, changesOnly
         <button class="button button--main" disabled=${busy || (changesOnly && !changed.length)}>
           ${busy ? html`<i class="spinner" aria-hidden="true"></i>Working…` : verb}
         </button>
-        ${changesOnly &&
-        changed.length > 0 &&
-        html`<button type="button" class="button" onClick=${() => setEdited({})}>Undo</button>`}
+        ${
+          changesOnly &&
+          changed.length > 0 &&
+          html`<button type="button" class="button" onClick=${() => setEdited({})}>Undo</button>`
+        }
       </div>
     </form>
   `;

@@ -31,7 +31,9 @@ function Port({ detail, onChanged }) {
         <small>serial:///dev/ttyUSB0?baud=9600, or tcp://host:port</small>
       </div>
       <div class="row">
-        <button class="button" disabled=${busy || !port.trim() || port === detail.port}>Use this address</button>
+        <button class="button" disabled=${busy || !port.trim() || port === detail.port}>
+          Use this address
+        </button>
       </div>
     </form>
   `;
@@ -80,13 +82,11 @@ function Command({ instrument, command }) {
         <b>${command.name.replaceAll("_", " ")}</b
         >${command.description && html`<small>${command.description}</small>`}
       </summary>
-      <${SchemaForm}
-        id=${`command-${command.name}`}
-        schema=${command.arguments}
-        verb="Run"
-        onSubmit=${run} />
-      ${result !== null &&
-      html`<pre class="answer" aria-live="polite">${JSON.stringify(result.result ?? result, null, 2)}</pre>`}
+      <${SchemaForm} id=${`command-${command.name}`} schema=${command.arguments} verb="Run" onSubmit=${run} />
+      ${
+        result !== null &&
+        html`<pre class="answer" aria-live="polite">${JSON.stringify(result.result ?? result, null, 2)}</pre>`
+      }
     </details>
   `;
 }
@@ -96,8 +96,10 @@ export function Commands({ detail }) {
   return html`
     <section class="panel" aria-label="Commands">
       <h2>Commands</h2>
-      ${detail.state === "closed" &&
-      html`<p class="quiet">The instrument is closed; a command would be refused.</p>`}
+      ${
+        detail.state === "closed" &&
+        html`<p class="quiet">The instrument is closed; a command would be refused.</p>`
+      }
       ${detail.commands.map(
         (command) => html`<${Command} key=${command.name} instrument=${detail.name} command=${command} />`,
       )}

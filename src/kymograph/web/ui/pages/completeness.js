@@ -24,10 +24,11 @@ function Row({ recording, onLedger }) {
       <span class="check__state">${ledger ? html`<${LedgerBadge} state=${ledger.state} />` : "…"}</span>
       <span class="check__summary">${ledger?.summary ?? "in turn"}</span>
       <small class="check__more"
-        >${moment(recording.started_ns)} · ${bytes(recording.size_bytes)}${ledger &&
-        ` · ${count(ledger.verified.segments)} of ${count(ledger.expected.segments)} files verified`}${
-          ledger?.source && ` · mirror of ${ledger.source.station ?? ledger.source.url}`
-        }</small
+        >${moment(recording.started_ns)} ·
+        ${bytes(recording.size_bytes)}${
+          ledger &&
+          ` · ${count(ledger.verified.segments)} of ${count(ledger.expected.segments)} files verified`
+        }${ledger?.source && ` · mirror of ${ledger.source.station ?? ledger.source.url}`}</small
       >
     </li>
   `;
@@ -112,7 +113,9 @@ export function Page() {
       </ul>
       ${
         more &&
-        html`<div class="row row--middle"><button class="button" onClick=${more}>Show older ones</button></div>`
+        html`<div class="row row--middle">
+          <button class="button" onClick=${more}>Show older ones</button>
+        </div>`
       }
     </section>
     ${mirrors?.length > 0 && html`<${HeldMirrors} items=${mirrors} />`}

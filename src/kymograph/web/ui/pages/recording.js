@@ -37,9 +37,13 @@ function Head({ recording, ledger }) {
       /></a>
       <h1>${recording.name}</h1>
       <${Ending} ended=${recording.ended} />
-      ${ledger && ledger.state !== "running" && html`<button class="plain title__state" onClick=${toLedger} title=${ledger.summary}>
-        <${LedgerBadge} state=${ledger.state} />
-      </button>`}
+      ${
+        ledger &&
+        ledger.state !== "running" &&
+        html`<button class="plain title__state" onClick=${toLedger} title=${ledger.summary}>
+          <${LedgerBadge} state=${ledger.state} />
+        </button>`
+      }
     </div>
     <dl class="facts facts--head">
       <${Fact} label="Started">${moment(recording.started_ns)}<//>
@@ -76,9 +80,7 @@ function Take({ recording, stream, range }) {
       }
       ${
         range &&
-        html`<h3>
-            ${several ? `Of ${stream}, the` : "The"} ${duration(range[1] - range[0])} that are shown
-          </h3>
+        html`<h3>${several ? `Of ${stream}, the` : "The"} ${duration(range[1] - range[0])} that are shown</h3>
           <${Downloads} recording=${recording} stream=${stream} range=${range} />`
       }
     </section>
@@ -171,8 +173,10 @@ export function Page({ id }) {
   const options = streams.map(({ name }) => [name, name]);
   return html`
     <${Head} recording=${recording} ledger=${ledger} />
-    ${streams.length > 1 &&
-    html`<${Choice} label="Stream" options=${options} value=${stream.name} onChange=${setChosen} />`}
+    ${
+      streams.length > 1 &&
+      html`<${Choice} label="Stream" options=${options} value=${stream.name} onChange=${setChosen} />`
+    }
     <${Look}
       ...${{ recording, segments, events, ledger, stream }}
       onChanged=${setRecording}

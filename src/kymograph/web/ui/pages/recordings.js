@@ -94,8 +94,7 @@ function Empty({ any }) {
     <section class="empty">
       <h2>Nothing has been recorded yet</h2>
       <p>
-        Go to the <a href=${link()}>overview</a>, give a name and press Record. What you record appears
-        here.
+        Go to the <a href=${link()}>overview</a>, give a name and press Record. What you record appears here.
       </p>
     </section>
   `;
@@ -174,10 +173,12 @@ export function Page() {
     </div>
     <section class="panel panel--flush">
       <${Content} list=${list} shown=${shown} onDelete=${setDoomed} />
-      ${more &&
-      html`<div class="row row--middle">
-        <button class="button" onClick=${more}>Show older ones</button>
-      </div>`}
+      ${
+        more &&
+        html`<div class="row row--middle">
+          <button class="button" onClick=${more}>Show older ones</button>
+        </div>`
+      }
     </section>
     ${doomed && html`<${Farewell} doomed=${doomed} onYes=${remove} onNo=${() => setDoomed(null)} />`}
   `;

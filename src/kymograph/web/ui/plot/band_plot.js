@@ -21,9 +21,9 @@ function blank(_plot, splits) {
 }
 
 /**
- * Wraps uPlot. `channels` are `{ name, color, labels }`; `onZoom(min, max)` and `onReset()` make it zoomable by
- * dragging and double-click; `onPick(time)` is a click; `onCursor(index)` follows the pointer (null when it
- * leaves); plots with the same `sync` share it.
+ * Wraps uPlot. `channels` are `{ name, color, labels }`; `onZoom(min, max)` and `onReset()` make it zoomable
+ * by dragging and double-click; `onPick(time)` is a click; `onCursor(index)` follows the pointer (null when
+ * it leaves); plots with the same `sync` share it.
  */
 export class BandPlot {
   constructor(host, { channels, height, timeAxis = true, sync, onZoom, onReset, onCursor, onPick }) {

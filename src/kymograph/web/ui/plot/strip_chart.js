@@ -117,8 +117,10 @@ export function StripChart({ stream, first }) {
         handlers=${handlers} />
       <p class="footnote" aria-live="polite">
         ${paused && "The chart is held; the station goes on. "}
-        ${dropped > 0 &&
-        `${count(dropped)} rows were skipped on their way to this screen; a recording has them all.`}
+        ${
+          dropped > 0 &&
+          `${count(dropped)} rows were skipped on their way to this screen; a recording has them all.`
+        }
       </p>
     </section>
   `;

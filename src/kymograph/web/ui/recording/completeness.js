@@ -1,14 +1,15 @@
 // The completeness of a recording: expected, held, verified, and exactly which rows are missing and why.
-import { html, useState } from "../html.js";
+import { html, useMemo, useState } from "../html.js";
 import { bytes, count, duration, moment, timeOfDay } from "../format.js";
 import { Icon } from "../shell/icons.js";
 import { copyText } from "../shell/copy.js";
 import { api } from "../station/api.js";
 import { attempt, stationNow, tick } from "../station/state.js";
 import { isQuiet } from "./gaps.js";
-import { placeOf, TimeLine } from "./time_line.js";
+import { placeOf, runsOf, TimeLine } from "./time_line.js";
 
 const SHOWN_FIRST = 10;
+const SHOWN_MORE = 200;
 const STATES = {
   complete: ["good", "check", "complete"],
   running: ["running", null, "running"],
@@ -110,16 +111,16 @@ function filesText(files) {
   return `${files[0]} … ${files.at(-1)} (${count(files.length)} files)`;
 }
 
-function MissingRow({ one, segments, onPick }) {
-  const place = placeOf(one, segments);
+function MissingRow({ one, runs, onPick }) {
+  const place = placeOf(one, runs);
   const quiet = isQuiet(one);
   const when = whenText(place);
   return html`
     <tr class=${quiet ? "lost lost--quiet" : "lost"}>
       <th scope="row" data-label="When">
-        ${place && onPick
-          ? html`<button class="plain" onClick=${() => onPick(place)}>${when}</button>`
-          : when}
+        ${
+          place && onPick ? html`<button class="plain" onClick=${() => onPick(place)}>${when}</button>` : when
+        }
       </th>
       <td data-label="Lasting">${place ? duration((place[1] - place[0]) / 1e9) : "–"}</td>
       <td data-label="Rows">${rowsText(one, quiet)}</td>
@@ -129,13 +130,15 @@ function MissingRow({ one, segments, onPick }) {
   `;
 }
 
-function Ranges({ ranges, label, segments, onPick }) {
-  const [all, setAll] = useState(false);
-  const shown = all ? ranges : ranges.slice(0, SHOWN_FIRST);
+function Ranges({ ranges, label, runs, onPick }) {
+  const [limit, setLimit] = useState(SHOWN_FIRST);
+  const shown = ranges.slice(0, limit);
   return html`
     <div class="scroll">
       <table class="table table--stack">
-        <caption class="unseen">${label}</caption>
+        <caption class="unseen">
+          ${label}
+        </caption>
         <thead>
           <tr>
             <th>When</th>
@@ -146,21 +149,21 @@ function Ranges({ ranges, label, segments, onPick }) {
           </tr>
         </thead>
         <tbody>
-          ${shown.map(
-            (one, i) => html`<${MissingRow} key=${i} one=${one} segments=${segments} onPick=${onPick} />`,
-          )}
+          ${shown.map((one, i) => html`<${MissingRow} key=${i} one=${one} runs=${runs} onPick=${onPick} />`)}
         </tbody>
       </table>
     </div>
     ${
       shown.length < ranges.length &&
-      html`<button class="button" onClick=${() => setAll(true)}>Show all ${count(ranges.length)}</button>`
+      html`<button class="button" onClick=${() => setLimit(limit + SHOWN_MORE)}>
+        Show more of ${count(ranges.length)}
+      </button>`
     }
   `;
 }
 
 /** What is missing is shown; times in which nothing was sent are shown to who asks. */
-function Missing({ stream, segments, onPick }) {
+function Missing({ stream, runs, onPick }) {
   const quiet = stream.missing.filter(isQuiet);
   const lost = stream.missing.filter((one) => !isQuiet(one));
   const words = quiet.length === 1 ? "1 silence" : `${count(quiet.length)} silences`;
@@ -168,31 +171,45 @@ function Missing({ stream, segments, onPick }) {
     ${
       lost.length > 0 &&
       html`<div data-test="missing">
-        <${Ranges} ranges=${lost} label="Missing rows of ${stream.stream}" ...${{ segments, onPick }} />
+        <${Ranges} ranges=${lost} label="Missing rows of ${stream.stream}" ...${{ runs, onPick }} />
       </div>`
     }
     ${
       quiet.length > 0 &&
       html`<details class="origin" data-test="silences">
         <summary>${words}: nothing was sent, so nothing is missing</summary>
-        <${Ranges} ranges=${quiet} label="Silences of ${stream.stream}" ...${{ segments, onPick }} />
+        <${Ranges} ranges=${quiet} label="Silences of ${stream.stream}" ...${{ runs, onPick }} />
       </details>`
     }
   `;
 }
 
-function StreamPart({ ledger, stream, segments, recording, several, onPick }) {
-  const own = segments
-    .filter((one) => one.stream === stream.stream)
-    .sort((a, b) => a.index - b.index);
+/** Where the bar of a stream ends (ns): now while it runs, else with what is known last. */
+function endOf({ ledger, stream, recording }) {
+  if (recording.ended_ns) return recording.ended_ns;
+  if (ledger.side === "source" && ledger.running) return stationNow() * 1e9;
   const times = stream.missing.flatMap((one) => [one.from_ns, one.until_ns]).filter(Boolean);
-  const last = Math.max(recording.started_ns, stream.last_ns ?? 0, ...times);
-  const end = recording.ended_ns ?? (ledger.side === "source" && ledger.running ? stationNow() * 1e9 : last);
+  return times.reduce((a, b) => Math.max(a, b), Math.max(recording.started_ns, stream.last_ns ?? 0));
+}
+
+/** One stream; worked out once an answer, as there may be ten thousand files. */
+function StreamPart({ ledger, stream, segments, recording, onPick }) {
+  const several = ledger.streams.length > 1;
+  const drawn = useMemo(() => {
+    const own = segments.filter((one) => one.stream === stream.stream).sort((a, b) => a.index - b.index);
+    const runs = runsOf(own);
+    const end = endOf({ ledger, stream, recording });
+    const line = { ledger, stream, segments: own, runs, begin: recording.started_ns, end };
+    return { runs, line: html`<${TimeLine} ...${line} />` };
+  }, [ledger, segments, recording.ended_ns]);
   return html`
     <section class="part" aria-label="Completeness of ${stream.stream}">
-      ${several && html`<h3>${stream.stream}, ${count(stream.held_rows)} of ${count(stream.expected_rows)} rows</h3>`}
-      <${TimeLine} ...${{ ledger, stream, segments: own }} begin=${recording.started_ns} end=${end} />
-      <${Missing} stream=${stream} segments=${own} onPick=${onPick} />
+      ${
+        several &&
+        html`<h3>${stream.stream}, ${count(stream.held_rows)} of ${count(stream.expected_rows)} rows</h3>`
+      }
+      ${drawn.line}
+      <${Missing} stream=${stream} runs=${drawn.runs} onPick=${onPick} />
     </section>
   `;
 }
@@ -233,11 +250,14 @@ function Verdict({ ledger, report }) {
       <${Icon} name="check" />All ${count(ledger.files.length)} files are as they were sealed.
     </p>`;
   }
-  const texts = bad.map(({ filename, state }) => `${filename} ${state === "missing" ? "is not here" : "has changed since it was sealed"}`);
+  const words = (state) => (state === "missing" ? "is not here" : "has changed since it was sealed");
+  const texts = bad.map(({ filename, state }) => `${filename} ${words(state)}`);
   return html`
     <div class="verdict verdict--bad">
-      <p><${Icon} name="alert" />Not as it was sealed: ${texts.slice(0, 3).join("; ")}
-        ${texts.length > 3 && ` and ${count(texts.length - 3)} more`}${!texts.length && (report?.error ?? "a journal is damaged")}</p>
+      <p>
+        <${Icon} name="alert" />Not as it was sealed: ${texts.slice(0, 3).join("; ")}
+        ${texts.length > 3 && ` and ${count(texts.length - 3)} more`}${!texts.length && (report?.error ?? "a journal is damaged")}
+      </p>
     </div>
   `;
 }
@@ -246,7 +266,9 @@ function RootHash({ hash }) {
   if (!hash) return null;
   return html`
     <div class="root">
-      <span class="root__label">Root hash <small>what <code>sha256sum SHA256SUMS</code> says</small></span>
+      <span class="root__label"
+        >Root hash <small>what <code>sha256sum SHA256SUMS</code> says</small></span
+      >
       <code class="root__hash" data-test="root-hash">${hash}</code>
       <button class="button" onClick=${() => copyText("Root hash", hash)}>
         <${Icon} name="copy" />Copy<span class="unseen"> the root hash</span>
@@ -258,12 +280,17 @@ function RootHash({ hash }) {
 /** `onPick([from, to])` shows a range (ns) of a stream. */
 export function Completeness({ recording, segments, ledger, onLedger, onPick }) {
   if (!ledger) {
-    return html`<section class="panel" aria-label="Completeness"><h2>Completeness</h2>
-      <p class="quiet">Comparing what is there with what there should be…</p></section>`;
+    return html`<section class="panel" aria-label="Completeness">
+      <h2>Completeness</h2>
+      <p class="quiet">Comparing what is there with what there should be…</p>
+    </section>`;
   }
-  const several = ledger.streams.length > 1;
   return html`
-    <section class="panel ledger ledger--${ledger.state}" aria-label="Completeness" data-test="ledger" id="completeness">
+    <section
+      class="panel ledger ledger--${ledger.state}"
+      aria-label="Completeness"
+      data-test="ledger"
+      id="completeness">
       <div class="toolbar">
         <h2>Completeness</h2>
         <${LedgerBadge} state=${ledger.state} />
@@ -274,7 +301,7 @@ export function Completeness({ recording, segments, ledger, onLedger, onPick }) 
       <${VerifyButton} ...${{ recording, ledger, onLedger }} />
       ${ledger.streams.map(
         (stream) =>
-          html`<${StreamPart} key=${stream.stream} ...${{ ledger, stream, segments, recording, several, onPick }} />`,
+          html`<${StreamPart} key=${stream.stream} ...${{ ledger, stream, segments, recording, onPick }} />`,
       )}
       <${RootHash} hash=${ledger.root_hash} />
     </section>

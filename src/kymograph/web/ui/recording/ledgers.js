@@ -7,13 +7,14 @@ const REST_MS_MIN = 2000;
 const REST_SHARE = 10; // a ledger of ten thousand files takes the station a while
 const KEPT_MAX = 500;
 
-const kept = new Map(); // id → { version, ledger }
+const kept = new Map(); // id → { version, ledger, restsUntil }
 const news = signal(null); // the ledger that somebody has put in place of another: { id, ledger }
 let queue = Promise.resolve();
 
-function keep(id, version, ledger) {
+function keep(id, version, ledger, tookMs = 0) {
+  const restsUntil = performance.now() + Math.max(REST_MS_MIN, tookMs * REST_SHARE);
   kept.delete(id);
-  kept.set(id, { version, ledger });
+  kept.set(id, { version, ledger, restsUntil });
   if (kept.size > KEPT_MAX) kept.delete(kept.keys().next().value);
 }
 
@@ -21,6 +22,11 @@ function keep(id, version, ledger) {
 export function noteLedger(id, version, ledger) {
   keep(id, version, ledger);
   news.value = { id, ledger };
+}
+
+/** How long a recording's ledger is not to be asked for again (ms). */
+function restOf(id) {
+  return Math.max(0, (kept.get(id)?.restsUntil ?? 0) - performance.now());
 }
 
 /** What was last heard of a recording's completeness, on whatever page. */
@@ -66,12 +72,14 @@ export function useLedger(id, version, near = true) {
     const ask = async () => {
       const answer = await askInTurn(id, () => wanted);
       if (!wanted) return;
-      if (answer) keep(id, version, answer.ledger);
-      if (answer) setLedger(answer.ledger);
-      const rest = Math.max(REST_MS_MIN, (answer?.tookMs ?? 0) * REST_SHARE);
-      if (!answer || answer.ledger.running) timer = setTimeout(ask, rest);
+      if (answer) {
+        keep(id, version, answer.ledger, answer.tookMs);
+        setLedger(answer.ledger);
+      }
+      if (!answer || answer.ledger.running) timer = setTimeout(ask, restOf(id) || REST_MS_MIN);
     };
-    ask();
+    if (before?.ledger.running && before.version !== version) timer = setTimeout(ask, restOf(id));
+    else ask();
     return () => {
       wanted = false;
       clearTimeout(timer);

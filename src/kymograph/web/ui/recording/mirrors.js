@@ -55,10 +55,14 @@ export function MirrorsOf({ id, side }) {
                 ({ name, state, held, expected, rows, tail_bytes: tail, heard_ns: heard }) => html`
                   <li key=${name} class="mirror">
                     <b>${name}</b><${State} state=${state} />
-                    <meter min="0" max=${Math.max(1, expected)} value=${held} aria-label="Files at ${name}"></meter>
+                    <meter
+                      min="0"
+                      max=${Math.max(1, expected)}
+                      value=${held}
+                      aria-label="Files at ${name}"></meter>
                     <small
-                      >${count(held)} of ${count(expected)} files, ${count(rows)} rows${tail > 0 &&
-                      `, ${bytes(tail)} not sealed yet`} · heard ${ago(heard)}</small
+                      >${count(held)} of ${count(expected)} files, ${count(rows)}
+                      rows${tail > 0 && `, ${bytes(tail)} not sealed yet`} · heard ${ago(heard)}</small
                     >
                   </li>
                 `,

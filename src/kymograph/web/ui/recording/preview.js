@@ -72,11 +72,7 @@ function ZoomButtons({ shown, extent, range, setRange }) {
   const square = "button button--square";
   return html`
     <div class="row" role="group" aria-label="Zoom">
-      <button
-        class=${square}
-        aria-label="Earlier"
-        disabled=${!range}
-        onClick=${() => to(move(shown, -0.4))}>
+      <button class=${square} aria-label="Earlier" disabled=${!range} onClick=${() => to(move(shown, -0.4))}>
         <${Icon} name="back" />
       </button>
       <button class=${square} aria-label="Later" disabled=${!range} onClick=${() => to(move(shown, 0.4))}>
@@ -104,8 +100,7 @@ function broken({ t, low, high }, gaps) {
   const cuts = gaps.filter(({ from, to }) => to > from).map(({ from, to }) => (from + to) / 2);
   if (!cuts.length) return { t, low, high };
   const order = [...t.map((at, i) => [at, i]), ...cuts.map((at) => [at, null])].sort((a, b) => a[0] - b[0]);
-  const filled = (columns) =>
-    columns.map((column) => order.map(([, i]) => (i === null ? null : column[i])));
+  const filled = (columns) => columns.map((column) => order.map(([, i]) => (i === null ? null : column[i])));
   return { t: order.map(([at]) => at), low: filled(low), high: filled(high) };
 }
 
@@ -171,7 +166,9 @@ export function Preview({ recording, stream, range, setRange, notes, version, on
       </div>
       ${
         problem &&
-        html`<p class="fault" role="alert"><${Icon} name="alert" /><span>It cannot be read: ${problem}</span></p>`
+        html`<p class="fault" role="alert">
+          <${Icon} name="alert" /><span>It cannot be read: ${problem}</span>
+        </p>`
       }
       <div class="preview__plots" ref=${box}>
         <${LaneStack}

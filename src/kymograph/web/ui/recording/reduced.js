@@ -22,8 +22,9 @@ function unpack({ time_ns: times, columns, mode, rows }, names) {
 }
 
 /**
- * Return `{ data, loading, extent, problem }` for a stream of a recording; `range` is `[start, stop]` in seconds or
- * null for all. What was there stays until the new part has come. `extent` is the range of the whole.
+ * Return `{ data, loading, extent, problem }` for a stream of a recording; `range` is `[start, stop]` in
+ * seconds or null for all. What was there stays until the new part has come. `extent` is the range of the
+ * whole.
  */
 export function useReduced(id, stream, names, range, version) {
   const [state, setState] = useState({ data: null, loading: true, extent: null, problem: "" });
@@ -43,7 +44,12 @@ export function useReduced(id, stream, names, range, version) {
         try {
           const data = unpack(await api.recordingData(id, query, stop.signal), names);
           last.current = identity;
-          setState((before) => ({ data, loading: false, problem: "", extent: range ? before.extent : extentOf(data) }));
+          setState((before) => ({
+            data,
+            loading: false,
+            problem: "",
+            extent: range ? before.extent : extentOf(data),
+          }));
         } catch (problem) {
           if (problem.name === "AbortError") return;
           setState((before) => ({ ...before, loading: false, problem: problem.message }));

@@ -1,5 +1,5 @@
 // The sealed files of a recording.
-import { html, useState } from "../html.js";
+import { html, useMemo, useState } from "../html.js";
 import { bytes, count, timeOfDay } from "../format.js";
 import { copyText } from "../shell/copy.js";
 import { Icon } from "../shell/icons.js";
@@ -7,6 +7,7 @@ import { segmentAddress } from "../station/api.js";
 import { Download } from "./downloads.js";
 
 const SHOWN_FIRST = 8;
+const SHOWN_MORE = 200;
 
 const STATES = {
   verified: ["good", "check", "verified"],
@@ -25,9 +26,17 @@ function joined(segments, ledger) {
   const states = new Map((ledger?.files ?? []).map((file) => [file.filename, file]));
   const there = segments.map((one) => ({ ...one, state: states.get(one.filename)?.state ?? "held" }));
   const names = new Set(segments.map(({ filename }) => filename));
-  const merely = (ledger?.files ?? []).filter(({ filename, state }) => !names.has(filename) && state !== "held");
+  const merely = (ledger?.files ?? []).filter(
+    ({ filename, state }) => !names.has(filename) && state !== "held",
+  );
   const byPlace = (a, b) => a.index - b.index || (a.stream < b.stream ? -1 : 1);
   return [...there, ...merely].sort(byPlace);
+}
+
+/** A link, where there is something to download. */
+function FileName({ id, filename, state }) {
+  if (state === "missing") return filename;
+  return html`<${Download} className="plain" href=${segmentAddress(id, filename)}>${filename}<//>`;
 }
 
 function Row({ id, segment, newest }) {
@@ -35,7 +44,7 @@ function Row({ id, segment, newest }) {
   return html`
     <tr class=${newest ? "newest" : ""}>
       <th scope="row" data-label="File">
-        ${state === "missing" ? filename : html`<${Download} className="plain" href=${segmentAddress(id, filename)}>${filename}<//>`}
+        <${FileName} id=${id} filename=${filename} state=${state} />
         ${newest && html`<span class="tag tag--newest" data-test="newest">newest</span>`}
       </th>
       <td data-label="Stream">${stream}</td>
@@ -54,15 +63,14 @@ function Row({ id, segment, newest }) {
 
 /** While it runs the newest file is on top, and marked. */
 export function Segments({ id, segments, ledger, running }) {
-  const [all, setAll] = useState(false);
-  const files = joined(segments, ledger);
+  const [limit, setLimit] = useState(SHOWN_FIRST);
+  const files = useMemo(() => joined(segments, ledger), [segments, ledger]);
   if (!files.length) {
     return html`<p class="quiet">
       ${running ? "None yet; the first file is sealed after its interval." : "There are no sealed files."}
     </p>`;
   }
-  if (running) files.reverse();
-  const shown = all ? files : files.slice(0, SHOWN_FIRST);
+  const shown = running ? files.slice(-limit).reverse() : files.slice(0, limit);
   return html`
     <div class="scroll">
       <table class="table table--stack" data-test="files">
@@ -80,14 +88,20 @@ export function Segments({ id, segments, ledger, running }) {
         <tbody>
           ${shown.map(
             (segment, i) =>
-              html`<${Row} key=${segment.filename} id=${id} segment=${segment} newest=${running && i === 0} />`,
+              html`<${Row}
+                key=${segment.filename}
+                id=${id}
+                segment=${segment}
+                newest=${running && i === 0} />`,
           )}
         </tbody>
       </table>
     </div>
     ${
       files.length > shown.length &&
-      html`<button class="button" onClick=${() => setAll(true)}>Show all ${count(files.length)} files</button>`
+      html`<button class="button" onClick=${() => setLimit(limit + SHOWN_MORE)}>
+        Show more of ${count(files.length)} files
+      </button>`
     }
   `;
 }

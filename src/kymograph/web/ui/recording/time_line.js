@@ -5,15 +5,17 @@ import { isQuiet } from "./gaps.js";
 
 const SPANS_MAX = 600;
 const WIDTH = 1000;
-const MARK_MIN = 4; // of WIDTH: a single missing row can be seen
+const MARK_MAX = 4; // of WIDTH: a single missing row can be seen
+const MARK_MIN = 0.7; // where there are so many that they would fill the bar
+const MARKS_ROOM = 200;
 const KINDS = [
   ["verified", "verified"],
   ["held", "held"],
   ["missing", "missing"],
   ["silence", "nothing was sent"],
 ];
-/** Rows of sealed files as runs of numbers with a beginning and an end in time. */
-function runsOf(segments) {
+/** Rows of the sealed files of a stream as runs of numbers with a beginning and an end in time. */
+export function runsOf(segments) {
   const found = [];
   for (const { rows, runs = [], first_ns: first, last_ns: last } of segments) {
     const at = (row) => first + ((last - first) * row) / Math.max(1, rows - 1);
@@ -25,11 +27,11 @@ function runsOf(segments) {
   return found;
 }
 
-/** When missing rows would have been (ns): as the ledger says, or between the rows before and after them. */
-export function placeOf({ epoch, from_seq: from, to_seq: to, from_ns: begin, until_ns: end }, segments) {
+/** When missing rows would have been (ns): as the ledger says, or between the known runs around them. */
+export function placeOf({ epoch, from_seq: from, to_seq: to, from_ns: begin, until_ns: end }, known) {
   if (begin && end) return [begin, end];
-  const runs = runsOf(segments).filter((run) => run.epoch === epoch);
-  const before = runs.filter((run) => run.to <= from).at(-1)?.end;
+  const runs = known.filter((run) => run.epoch === epoch);
+  const before = runs.findLast((run) => run.to <= from)?.end;
   const after = runs.find((run) => run.from >= (to ?? from))?.begin;
   const [first, last] = [begin ?? before ?? after, end ?? after ?? before];
   return first && last ? [Math.min(first, last), Math.max(first, last)] : null;
@@ -53,7 +55,7 @@ function follows({ rows, runs = [] }, next) {
   return next !== undefined && epoch === nextEpoch && seq + rows - row === nextSeq;
 }
 
-function spansOf({ ledger, stream, segments, begin, end }) {
+function spansOf({ ledger, stream, segments, runs, begin, end }) {
   const states = new Map(ledger.files.map(({ filename, state }) => [filename, state]));
   const spans = { verified: [], held: [], missing: [], silence: [] };
   segments.forEach(({ filename, first_ns: first, last_ns: last, ...segment }, i) => {
@@ -63,7 +65,7 @@ function spansOf({ ledger, stream, segments, begin, end }) {
   });
   if (stream.tail_rows) spans.held.push([segments.at(-1)?.last_ns ?? begin, end]);
   for (const one of stream.missing) {
-    const place = placeOf(one, segments);
+    const place = placeOf(one, runs);
     if (place) spans[isQuiet(one) ? "silence" : "missing"].push(place);
   }
   return spans;
@@ -77,15 +79,16 @@ function sentence(spans, whole) {
   return `${duration(whole / 1e9)}: ${words.join(", ") || "nothing"}`;
 }
 
-/** `segments` are those of the stream, in order; the bar goes from `begin` to `end` (ns). */
-export function TimeLine({ ledger, stream, segments, begin, end }) {
+/** `segments` are those of the stream, in order, `runs` theirs; the bar goes from `begin` to `end` (ns). */
+export function TimeLine({ ledger, stream, segments, runs, begin, end }) {
   const whole = Math.max(1, end - begin);
-  const spans = spansOf({ ledger, stream, segments, begin, end });
+  const spans = spansOf({ ledger, stream, segments, runs, begin, end });
   const x = (ns) => Math.min(WIDTH, Math.max(0, ((ns - begin) / whole) * WIDTH));
   const drawn = KINDS.flatMap(([kind]) =>
     merged(spans[kind], whole / SPANS_MAX).map(([from, to]) => ({ kind, from: x(from), to: x(to) })),
   );
   const shown = KINDS.filter(([kind]) => spans[kind].length);
+  const mark = Math.max(MARK_MIN, Math.min(MARK_MAX, MARKS_ROOM / drawn.length));
   return html`
     <figure class="line">
       <svg
@@ -95,8 +98,13 @@ export function TimeLine({ ledger, stream, segments, begin, end }) {
         role="img"
         aria-label="${stream.stream}, ${sentence(spans, whole)}">
         ${drawn.map(({ kind, from, to }) => {
-          const width = Math.max(MARK_MIN, to - from);
-          return html`<rect class="line__${kind}" x=${Math.min(from, WIDTH - width)} width=${width} y="0" height="20" />`;
+          const width = Math.max(mark, to - from);
+          return html`<rect
+            class="line__${kind}"
+            x=${Math.min(from, WIDTH - width)}
+            width=${width}
+            y="0"
+            height="20" />`;
         })}
       </svg>
       <figcaption class="line__words">

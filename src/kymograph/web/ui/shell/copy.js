@@ -1,12 +1,31 @@
 // Text into the clipboard, and a word about it.
 import { toast } from "./toasts.js";
 
-/** Copy `text`, called `what` in the message. Without HTTPS a browser may not let a page do this. */
-export async function copyText(what, text) {
+/** Copy by way of a field that is not seen: the only way for a page that did not come over HTTPS. */
+function copyBySelection(text) {
+  const field = document.createElement("textarea");
+  field.value = text;
+  field.className = "unseen";
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  return done;
+}
+
+async function copied(text) {
   try {
     await navigator.clipboard.writeText(text);
-    toast({ kind: "good", title: `${what} copied`, hint: text });
+    return true;
   } catch {
-    toast({ kind: "bad", title: "The browser does not let this page copy.", hint: text });
+    return copyBySelection(text);
   }
+}
+
+/** Copy `text`, called `what` in the message. */
+export async function copyText(what, text) {
+  const focused = document.activeElement;
+  if (await copied(text)) toast({ kind: "good", title: `${what} copied`, hint: text });
+  else toast({ kind: "bad", title: "The browser does not let this page copy.", hint: text });
+  focused?.focus();
 }
