@@ -57,6 +57,7 @@ export function Page({ name }) {
       /></a>
       <h1>${name}</h1>
       <${StateBadge} instrument=${instrument} />
+      ${instrument.simulated && html`<span class="tag">simulated</span>`}
     </div>
     <${Controls} instrument=${instrument} />
     <${Fault} instrument=${instrument} />

@@ -39,7 +39,7 @@ function FileName({ id, filename, state }) {
   return html`<${Download} className="plain" href=${segmentAddress(id, filename)}>${filename}<//>`;
 }
 
-function Row({ id, segment, newest }) {
+function Row({ id, segment, newest, several }) {
   const { stream, filename, rows, size_bytes: size, sha256, state, first_ns: first, last_ns: last } = segment;
   return html`
     <tr class=${newest ? "newest" : ""}>
@@ -47,7 +47,7 @@ function Row({ id, segment, newest }) {
         <${FileName} id=${id} filename=${filename} state=${state} />
         ${newest && html`<span class="tag tag--newest" data-test="newest">newest</span>`}
       </th>
-      <td data-label="Stream">${stream}</td>
+      ${several && html`<td data-label="Stream">${stream}</td>`}
       <td data-label="Time">${first ? `${timeOfDay(first / 1e9)} – ${timeOfDay(last / 1e9)}` : "–"}</td>
       <td data-label="Rows" class="num">${count(rows)}</td>
       <td data-label="Size" class="num">${bytes(size)}</td>
@@ -70,6 +70,7 @@ export function Segments({ id, segments, ledger, running }) {
       ${running ? "None yet; the first file is sealed after its interval." : "There are no sealed files."}
     </p>`;
   }
+  const several = files.some(({ stream }) => stream !== files[0].stream);
   const shown = running ? files.slice(-limit).reverse() : files.slice(0, limit);
   return html`
     <div class="scroll">
@@ -77,7 +78,7 @@ export function Segments({ id, segments, ledger, running }) {
         <thead>
           <tr>
             <th>File</th>
-            <th>Stream</th>
+            ${several && html`<th>Stream</th>`}
             <th>Time</th>
             <th class="num">Rows</th>
             <th class="num">Size</th>
@@ -92,7 +93,8 @@ export function Segments({ id, segments, ledger, running }) {
                 key=${segment.filename}
                 id=${id}
                 segment=${segment}
-                newest=${running && i === 0} />`,
+                newest=${running && i === 0}
+                several=${several} />`,
           )}
         </tbody>
       </table>
