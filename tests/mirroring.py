@@ -20,11 +20,11 @@ DERIVED = (".preview", "manifest.json", "verified.json", "mirror.json", ".part",
 class RunningMirror:
     """The real program, started again as often as it is killed."""
 
-    def __init__(self, url: str, folder: Path, *arguments: str) -> None:
+    def __init__(self, url: str, folder: Path, *arguments: str, interval_s: float = 0.1) -> None:
         self.folder = folder
         self._command = [
-            sys.executable, "-m", "kymograph", "mirror", url, str(folder), "--json", "--interval", "0.1",
-            *arguments,
+            sys.executable, "-m", "kymograph", "mirror", url, str(folder), "--json", "--interval",
+            str(interval_s), *arguments,
         ]  # fmt: skip
         self._log = folder.with_suffix(".log")
         self.process: subprocess.Popen[bytes] | None = None

@@ -188,12 +188,11 @@ def _shown(as_json: bool) -> Generator[Told]:
         def show(progress: Progress) -> None:
             if progress.recording_id not in tasks:
                 tasks[progress.recording_id] = display.add_task(progress.name, total=None)
-            what = f" {progress.fetching}" if progress.fetching else ""
             state = "recording" if progress.running else "ended"
-            text = f"{progress.name} ({state}) {progress.held}/{progress.expected} files{what}"
+            text = f"{progress.name} ({state}) {progress.held}/{progress.expected} files"
             display.update(
-                tasks[progress.recording_id], description=text, completed=progress.size_bytes,
-                total=progress.expected_bytes,
+                tasks[progress.recording_id], description=text, total=progress.expected_bytes,
+                completed=progress.size_bytes + sum(progress.arriving.values()),
             )  # fmt: skip
 
         yield show

@@ -339,7 +339,7 @@ class QSeries(PortDriver[QSeriesOptions]):
     @property
     def _patience_s(self) -> float:
         """Longer than this between two readings is a silence."""
-        return SILENT_PERIODS * self._period_s + 0.1
+        return SILENT_PERIODS * self._period_s + 0.5
 
     def _check_silence(self, heard: bool) -> None:
         """Open it anew after a long silence: junk from another program may have changed its state.
@@ -348,7 +348,7 @@ class QSeries(PortDriver[QSeriesOptions]):
             DeviceSilent: nothing for several periods, or for longer than it takes to boot.
         """
         scale = self.options.time_scale
-        self.silence_s = max(3 * self._period_s + 2.0 * scale, (BOOT_S + 2.0) * scale, 0.5)
+        self.silence_s = max(3 * self._period_s + 2.0 * scale, (BOOT_S + 2.0) * scale, 2.0)
         if not self._row_ns:
             self.silence_s += self._period_s + (BOOT_S + 2.0) * scale
         self.check_silence(heard)

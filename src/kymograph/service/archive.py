@@ -262,14 +262,14 @@ class Archive:
         """Check a recording's hashes, frames and sequence, and say exactly what is missing."""
         return msgspec.json.decode(self._exports.call("verify", folder=str(self.path(recording_id))))
 
-    def completeness(self, recording_id: str, verify: bool = False) -> Plain:
-        """Return a recording's completeness ledger, see `kymograph.store.completeness.Ledger.to_dict`.
+    def completeness(self, recording_id: str, verify: bool = False, files: bool = True) -> Plain:
+        """Return a recording's completeness ledger, see `kymograph.store.ledger.Ledger.to_dict`.
 
         With `verify` every file is read that was not hashed since it last changed.
         """
         workers = self._exports if verify else self._views
         answer = workers.call(
-            "ledger", folder=str(self.path(recording_id)), verify=verify, now_ns=time.time_ns()
+            "ledger", folder=str(self.path(recording_id)), verify=verify, files=files, now_ns=time.time_ns()
         )
         return msgspec.json.decode(answer)
 

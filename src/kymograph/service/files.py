@@ -1,7 +1,7 @@
 """The files of a recording as they can be taken away: which there are, what each is, and its entity tag.
 
-Only names that a listing of the folder gives are ever opened, and no link is followed: a name from a client
-never becomes a path.
+Only names that the manifest or a listing of the folder gives are ever opened, and no link is followed: a name
+from a client never becomes a path.
 """
 
 from __future__ import annotations
@@ -100,8 +100,11 @@ def _listed(folder: Path, _marks: tuple[int, int, int]) -> Mapping[str, Segment]
 
 
 def _files(folder: Path, segments: Mapping[str, Segment], only: str | None = None) -> Iterator[StoredFile]:
-    with os.scandir(folder) as entries:
-        names = sorted(entry.name for entry in entries if only is None or entry.name == only)
+    if only is not None and only in segments:
+        names = [only]
+    else:
+        with os.scandir(folder) as entries:
+            names = sorted(entry.name for entry in entries if only is None or entry.name == only)
     for name in names:
         try:
             status = (folder / name).lstat()

@@ -67,7 +67,7 @@ def forsake(path: Path) -> None:
 
 
 class MirrorFolder:
-    """One mirrored recording. Used by one thread."""
+    """One mirrored recording. Used by one thread, but for `receive` and `land`, of a file each."""
 
     def __init__(
         self, recordings: Path, recording: Recording, station: str, here: Path | None = None
@@ -163,52 +163,53 @@ class MirrorFolder:
 
     def adopt(self, segment: Segment, now_ns: int) -> bool:
         """List a sealed file that came whole and was not listed before this mirror was killed."""
-        path = self.path / safe_name(segment.filename, "file name")
-        if not self._has_size(segment) or hash_file(path) != segment.sha256:
-            return False
-        self._list(segment, now_ns)
-        return True
+        part = self._part(segment)
+        if self._has_size(segment) and hash_file(self.path / segment.filename) == segment.sha256:
+            self.list(segment, now_ns)
+            return True
+        if self.size_of(part.name) == segment.size_bytes and hash_file(part) == segment.sha256:
+            self.land(segment)
+            self.list(segment, now_ns)
+            return True
+        return False
 
-    def take(self, segment: Segment, pieces: Iterable[bytes], offset: int, now_ns: int) -> None:
-        """Write a sealed file from `offset` of its part on, and list it if its hash is right.
+    def receive(self, segment: Segment, pieces: Iterable[bytes], offset: int) -> None:
+        """Write a sealed file from `offset` of its part on; if its hash is right it may be landed.
 
         Raises:
             Corrupt: it has another hash than its source says; nothing of it is kept.
             StorageError: the disk; what has come is kept for the next attempt.
         """
-        path = self.path / safe_name(segment.filename, "file name")
-        part = path.with_name(path.name + PART_SUFFIX)
+        part = self._part(segment)
         try:
-            sha256 = self._append(part, pieces, offset)
-            if sha256 != segment.sha256:
+            if _append(part, pieces, offset) != segment.sha256:
                 part.unlink()
                 raise Corrupt(
                     f"{segment.filename} arrived with another hash than its source says",
                     hint="it is fetched again at the next pass",
                 )
-            part.replace(path)
-            fsync_folder(self.path)
         except OSError as error:
-            raise storage_error(error, path) from error
-        self._list(segment, now_ns)
+            raise storage_error(error, part) from error
 
-    def _append(self, part: Path, pieces: Iterable[bytes], offset: int) -> str:
-        sha256 = hashlib.sha256()
-        with part.open("r+b" if part.exists() else "w+b") as file:
-            left = offset
-            while left and (piece := file.read(min(left, _PIECE_BYTES))):
-                sha256.update(piece)
-                left -= len(piece)
-            file.truncate(offset)
-            file.seek(offset)
-            for piece in pieces:
-                sha256.update(piece)
-                file.write(piece)
-            file.flush()
-            os.fsync(file.fileno())
-        return sha256.hexdigest()
+    def land(self, segment: Segment) -> None:
+        """Make a file that was received durable, and give it its name; then it may be listed.
 
-    def _list(self, segment: Segment, now_ns: int) -> None:
+        Raises:
+            StorageError: the disk.
+        """
+        part = self._part(segment)
+        try:
+            with part.open("rb") as file:
+                os.fsync(file.fileno())
+            part.replace(self.path / segment.filename)
+        except OSError as error:
+            raise storage_error(error, part) from error
+
+    def _part(self, segment: Segment) -> Path:
+        return self.path / (safe_name(segment.filename, "file name") + PART_SUFFIX)
+
+    def list(self, segment: Segment, now_ns: int) -> None:
+        """Take note of a file that was received; the manifest lists it within a second, or when settled."""
         self._listed[segment.filename] = segment
         self._unsettled.append(segment)
         if time.monotonic() > self._settled_s + _SETTLE_S:
@@ -218,6 +219,10 @@ class MirrorFolder:
         """Make the manifest list what has come. A kill before costs hashing those files again."""
         if not self._unsettled:
             return
+        try:
+            fsync_folder(self.path)
+        except OSError as error:
+            raise storage_error(error, self.path) from error
         remember(self.path, self._unsettled, now_ns)  # first: what is listed is known to be hashed
         self._write_manifest()
         self._unsettled = []
@@ -277,7 +282,7 @@ class MirrorFolder:
                 return aside.name
         raise StorageError(f"{path.name} was set aside a thousand times")
 
-    def retire_tails(self, open_now: Iterable[str]) -> list[str]:
+    def retire_tails(self, open_now: Iterable[str]) -> Sequence[str]:
         """Remove tails whose rows are in a sealed file; return those that were set aside instead, because
         they hold rows that the source has lost."""
         aside: list[str] = []
@@ -311,3 +316,19 @@ def _beyond(path: Path, segment: Segment) -> bool:
         return False
     last = blocks[-1].next if blocks else None
     return last is not None and last.epoch == segment.next.epoch and last.seq > segment.next.seq
+
+
+def _append(part: Path, pieces: Iterable[bytes], offset: int) -> str:
+    """Write behind the first `offset` bytes of a file; return the hash of it all."""
+    sha256 = hashlib.sha256()
+    with part.open("r+b" if part.exists() else "w+b") as file:
+        left = offset
+        while left and (piece := file.read(min(left, _PIECE_BYTES))):
+            sha256.update(piece)
+            left -= len(piece)
+        file.truncate(offset)
+        file.seek(offset)
+        for piece in pieces:
+            sha256.update(piece)
+            file.write(piece)
+    return sha256.hexdigest()

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from kymograph.model.channel import Stream
 from kymograph.service.reduce import Reducer, View
 from kymograph.store.parts import Gate, Part, SegmentPart, Span, trim
 from kymograph.store.preview import ALL, BIN_ROWS, SOME, Preview
@@ -28,16 +29,24 @@ def view_recording(
         Corrupt: a sealed file is damaged.
     """
     wanted = reader.stream(stream, channels)
-    for tries in range(_TRIES_MAX):
+    for _ in range(_TRIES_MAX):
         reducer = Reducer(stream, wanted.channel_names, points_max)
         try:
             with reader.parts(wanted) as parts:
                 _fill(reducer, parts, wanted.channel_names, span, points_max)
             return reducer.view()
         except FileNotFoundError:
-            if tries + 1 == _TRIES_MAX:
-                raise
-    raise AssertionError
+            continue  # merged into another meanwhile: what there is now is looked for again
+    return _view_of_what_is_left(reader, wanted, span, points_max)
+
+
+def _view_of_what_is_left(reader: RecordingReader, wanted: Stream, span: Span, points_max: int) -> View:
+    """View a recording with sealed files gone: better a hole, which the ledger names, than no view."""
+    reducer = Reducer(wanted.name, wanted.channel_names, points_max)
+    with reader.parts(wanted) as parts:
+        there = [part for part in parts if not isinstance(part, SegmentPart) or part.path.exists()]
+        _fill(reducer, there, wanted.channel_names, span, points_max)
+    return reducer.view()
 
 
 def _fill(

@@ -88,8 +88,10 @@ def _verify(message: Mapping[str, Any], pipe: int, started: Started) -> None:
 
 def _ledger(message: Mapping[str, Any], pipe: int, started: Started) -> None:
     started(None, None)
+    import msgspec
+
     found = ledger(Path(message["folder"]), message["now_ns"], message["verify"])
-    pipe_outlet(pipe).write(json.dumps(found.to_dict()).encode())
+    pipe_outlet(pipe).write(msgspec.json.encode(found.to_dict(message["files"])))
 
 
 _JOBS: Final = {"export": _export, "view": _view, "verify": _verify, "ledger": _ledger}

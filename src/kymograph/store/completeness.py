@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -58,11 +59,11 @@ class _Known:
             return cls(folder)
 
     def mark(self, path: Path, segment: Segment, now_ns: int) -> None:
-        self.files[path.name] = [*_marks(path, segment), now_ns]
+        self.files[path.name] = [*_marks(path.stat(), segment), now_ns]
         self.changed = True
 
-    def has(self, path: Path, segment: Segment) -> bool:
-        return self.files.get(path.name, [])[:-1] == _marks(path, segment)
+    def has(self, name: str, status: os.stat_result, segment: Segment) -> bool:
+        return self.files.get(name, [])[:-1] == _marks(status, segment)
 
     def latest_ns(self, names: Sequence[str]) -> int | None:
         return max((self.files[name][-1] for name in names), default=None)
@@ -75,8 +76,7 @@ class _Known:
                 pass  # on a folder that may only be read: it is hashed again next time
 
 
-def _marks(path: Path, segment: Segment) -> list[Any]:
-    stat = path.stat()
+def _marks(stat: os.stat_result, segment: Segment) -> list[Any]:
     return [stat.st_size, stat.st_mtime_ns, stat.st_ino, segment.sha256]
 
 
@@ -173,9 +173,10 @@ def _states(
 
 
 def _state(file: Path, segment: Segment, known: _Known, now_ns: int, check: Hash) -> str:
-    if file.stat().st_size != segment.size_bytes:
+    status = file.stat()
+    if status.st_size != segment.size_bytes:
         return DIFFERS
-    if known.has(file, segment):
+    if known.has(file.name, status, segment):
         return VERIFIED
     same = check(file, segment)
     if same is None:

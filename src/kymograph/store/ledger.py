@@ -59,6 +59,10 @@ class FileLedger:
     sha256: str
     state: str
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
 
 @dataclass(frozen=True, slots=True)
 class Ledger:
@@ -106,13 +110,13 @@ class Ledger:
         """The whole in a sentence."""
         held = [file for file in self.files if file.state in (VERIFIED, HELD)]
         rows = sum(stream.held_rows for stream in self.streams)
-        text = f"{len(held)} of {len(self.files)} files, {rows} rows"
+        text = f"{_spaced(len(held))} of {_spaced(len(self.files))} files, {_spaced(rows)} rows"
         lost = [missing for missing in self.missing if not missing.quiet]
         quiet = len(self.missing) - len(lost)
         known = [missing.rows for missing in lost if missing.rows is not None]
         unknown = [missing for missing in lost if missing.rows is None]
         if known:
-            text += f", {sum(known)} rows missing in {_count(len(known), 'place')}"
+            text += f", {_spaced(sum(known))} rows missing in {_count(len(known), 'place')}"
         elif not unknown:
             text += ", nothing missing" if self.complete else ", files missing or changed"
         if unknown:
@@ -121,8 +125,8 @@ class Ledger:
         text += f"; {_count(quiet, 'silence')}" if quiet else ""
         return text + ("; still running" if self.running else "")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the ledger as plain data."""
+    def to_dict(self, files: bool = True) -> dict[str, Any]:
+        """Return the ledger as plain data, without its list of `files` if it is long and not wanted."""
         held = [file for file in self.files if file.state in (VERIFIED, HELD)]
         sure = [file for file in self.files if file.state == VERIFIED]
         tail_rows = sum(stream.tail_rows for stream in self.streams)
@@ -134,9 +138,13 @@ class Ledger:
             "expected": _sum(self.files, tail_rows), "held": _sum(held, tail_rows),
             "verified": {**_sum(sure, 0), "at_ns": self.verified_ns},
             "streams": [asdict(stream) for stream in self.streams],
-            "root_hash": self.root_hash, "files": [asdict(file) for file in self.files],
+            "root_hash": self.root_hash, "files": [file.to_dict() for file in self.files] if files else [],
             "checked_ns": self.checked_ns,
         }  # fmt: skip
+
+
+def _spaced(number: int) -> str:
+    return f"{number:,}".replace(",", " ")
 
 
 def _count(number: int, noun: str) -> str:

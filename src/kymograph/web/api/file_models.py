@@ -20,6 +20,9 @@ class SegmentOut(Answer):
     sha256: str
     first_ns: int
     last_ns: int
+    sealed_ns: int
+    runs: list[list[int]]
+    """`[row, epoch, seq]` of each unbroken run: the row in this file that it begins with, and its number."""
 
 
 class ManifestOut(Answer):

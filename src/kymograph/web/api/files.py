@@ -95,9 +95,10 @@ def completeness(
     front: FrontDep,
     id: Id,
     verify: Annotated[bool, Query(description="Read and hash what was not hashed yet.")] = False,
+    files: Annotated[bool, Query(description="List each file; false where there may be thousands.")] = True,
 ) -> dict[str, Any]:
     """Return what is expected, held and verified of a recording, and which rows are missing and why."""
-    return front.archive.completeness(id, verify)
+    return front.archive.completeness(id, verify, files)
 
 
 @router.get("/{id}/verify", responses=problems(404), dependencies=[needs(READ)])

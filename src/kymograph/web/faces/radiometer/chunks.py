@@ -24,7 +24,7 @@ from kymograph.service.keys import READ, RECORD
 from kymograph.web.auth import Caller, needs
 from kymograph.web.faces.radiometer.answers import Lane, Route, bad, body_of, conflict, said
 from kymograph.web.faces.radiometer.memory import spelling
-from kymograph.web.faces.radiometer.sensor import Sensor, timestamp
+from kymograph.web.faces.radiometer.sensor import Sensor, timestamp, timestamps
 from kymograph.web.faces.radiometer.switches import connect, recording_of
 from kymograph.web.front import Front, FrontDep
 from kymograph.web.ranges import file_response
@@ -183,10 +183,10 @@ def snapshots(front: Front, session_id: str) -> Any:
     chunks: list[dict[str, Any]] = [
         {
             "index": chunk.index, "filename": chunk.filename, "size_bytes": chunk.size_bytes,
-            "row_count": chunk.rows, "sha256": chunk.sha256, "created_at": timestamp(chunk.sealed_ns),
+            "row_count": chunk.rows, "sha256": chunk.sha256, "created_at": made,
             "name": chunk.filename, "rows": chunk.rows,
         }
-        for chunk in sealed
+        for chunk, made in zip(sealed, timestamps([chunk.sealed_ns for chunk in sealed]), strict=True)
     ]  # fmt: skip
     if recording["metadata"]["radiometer"].get("listed"):
         return chunks
