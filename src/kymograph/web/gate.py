@@ -22,10 +22,10 @@ from kymograph.web.problems import HttpProblem, problem
 
 _CSP: Final = (
     "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
+    "form-action 'self'; frame-ancestors 'self'"
 )
+"""Frames of our own pages (behind a proxy: of the proxy's address); those of listed origins are added."""
 SECURITY_HEADERS: Final = (
-    ("content-security-policy", _CSP),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "no-referrer"),
     ("cross-origin-opener-policy", "same-origin"),
@@ -33,7 +33,7 @@ SECURITY_HEADERS: Final = (
     ("permissions-policy", "camera=(), microphone=(), geolocation=(), serial=(), usb=()"),
 )
 _PREFLIGHT: Final = {
-    "access-control-allow-methods": "GET, HEAD, POST, PATCH, DELETE",
+    "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
     "access-control-allow-headers": (
         "authorization, x-api-key, content-type, idempotency-key, range, if-none-match"
     ),
@@ -48,6 +48,8 @@ class Gate:
     def __init__(self, app: ASGIApp, origins: Origins) -> None:
         self._app = app
         self._origins = origins
+        csp = " ".join((_CSP, *origins.all_listed()))
+        self._headers = (("content-security-policy", csp), *SECURITY_HEADERS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a request through, or answer it here."""
@@ -97,7 +99,7 @@ class Gate:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS:
+                for name, value in self._headers:
                     headers.setdefault(name, value)
                 headers.setdefault("cache-control", "no-store")
                 headers.add_vary_header("Origin")

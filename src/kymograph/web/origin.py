@@ -17,6 +17,7 @@ need to.
 from __future__ import annotations
 
 import ipaddress
+import re
 import socket
 from collections.abc import Iterable
 from typing import Final
@@ -26,6 +27,7 @@ from starlette.datastructures import Headers
 
 from kymograph.model.errors import Forbidden, KymographError
 
+_ORIGIN: Final = re.compile(r"https?://[\w.\-\[\]:]+", re.ASCII)
 LOCAL_HOSTS: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _ASKED_BY_US: Final = ("same-origin", "none")
 
@@ -66,6 +68,10 @@ class Origins:
             names |= {own, f"{own.partition('.')[0]}.local"}
         self._hosts = frozenset(names)
         self._listed = frozenset(origin.lower().rstrip("/") for origin in origins)
+
+    def all_listed(self) -> list[str]:
+        """Return the origins that the configuration names, as far as they are such."""
+        return sorted(origin for origin in self._listed if _ORIGIN.fullmatch(origin))
 
     def listed(self, origin: str) -> bool:
         """Return whether the configuration names this origin."""

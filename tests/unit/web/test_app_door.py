@@ -127,7 +127,7 @@ def test_every_answer_has_the_headers_that_bind_a_browser(house: House) -> None:
     for method, path in (("GET", "/"), ("GET", "/nope"), ("GET", "/v1/station"), ("POST", "/v1/recordings")):
         headers = house.ask(method, path).headers
         assert headers["x-content-type-options"] == "nosniff"
-        assert "frame-ancestors 'none'" in headers["content-security-policy"]
+        assert "frame-ancestors 'self'" in headers["content-security-policy"]
         assert "unsafe" not in headers["content-security-policy"]
         assert "server" not in headers
 

@@ -38,7 +38,7 @@ def registration() -> dict[str, Any]:
     return {
         "name": "Kymograph", "description": "Records instruments without losing a row, and shows them live.",
         "icon": "mdi-chart-timeline-variant", "company": "Kymograph", "version": __version__,
-        "webpage": "https://kymograph.example", "api": "/docs", "works_in_relative_paths": True,
+        "webpage": "", "api": "/docs", "works_in_relative_paths": True,
         "new_page": False,
     }  # fmt: skip
 
