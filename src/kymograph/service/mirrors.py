@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Final
 
 from kymograph.model.errors import Corrupt, NotFound
 from kymograph.store.completeness import read_source
-from kymograph.store.recording_folder import all_recordings
+from kymograph.store.recording_folder import RecordingFolder, all_recordings
 
 SILENT_NS: Final = 600 * 1_000_000_000
 """A mirror that was not heard of for so long is no longer told of."""
@@ -22,19 +23,30 @@ Plain = dict[str, Any]
 def held_mirrors(data: Path) -> list[Plain]:
     """Return the recordings of other stations that are mirrored into a data folder, newest first."""
     found: list[Plain] = []
+    if not (data / "recordings").is_dir():
+        return found
     for folder in all_recordings(data / "recordings"):
         source = read_source(folder.path)
         if source is None:
             continue
         try:
-            name, held = folder.recording().name, len(folder.manifest()[0])
-        except (NotFound, Corrupt):
+            found.append(_held(folder, source))
+        except (NotFound, Corrupt, OSError):
             continue
-        told = {key: source.get(key) for key in ("recording_id", "station", "url", "state", "error")}
-        expected = len(source["segments"])
-        contact = source.get("last_contact_ns") or 0
-        found.append({**told, "name": name, "held": held, "expected": expected, "last_contact_ns": contact})
     return found[::-1]
+
+
+def _held(folder: RecordingFolder, source: Plain) -> Plain:
+    there = set(os.listdir(folder.path))  # noqa: PTH208 - names only
+    held = sum(segment.filename in there for segment in folder.manifest()[0])
+    expected = len(source["segments"])
+    state = str(source.get("state"))
+    return {
+        **{key: str(source.get(key) or "") for key in ("recording_id", "station", "url", "error")},
+        "name": folder.recording().name, "held": held, "expected": expected,
+        "state": "partial" if state == "whole" and held < expected else state,
+        "last_contact_ns": source.get("last_contact_ns") or 0,
+    }  # fmt: skip
 
 
 class MirrorRegister:

@@ -49,7 +49,8 @@ READS = [
     "/v1/station", "/v1/events", "/v1/instruments", "/v1/instruments/{name}", "/v1/streams",
     "/v1/streams/{name}/latest", "/v1/streams/{name}/data", "/v1/drivers", "/v1/formats", "/v1/session",
     "/v1/recordings", "/v1/recordings/{id}", "/v1/recordings/{id}/manifest", "/v1/recordings/{id}/segments",
-    "/v1/recordings/{id}/data", "/v1/recordings/{id}/events",
+    "/v1/recordings/{id}/data", "/v1/recordings/{id}/events", "/v1/recordings/{id}/files",
+    "/v1/recordings/{id}/completeness", "/v1/recordings/{id}/mirrors", "/v1/mirrors",
 ]  # fmt: skip
 
 
