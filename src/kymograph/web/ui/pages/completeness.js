@@ -14,7 +14,7 @@ import { attempt } from "../station/state.js";
 function Row({ recording, onLedger }) {
   const box = useRef(null);
   const near = useInView(box);
-  const ledger = useLedger(recording.id, ledgerVersion(recording), near);
+  const ledger = useLedger(recording.id, ledgerVersion(recording), { near });
   useEffect(() => {
     if (ledger) onLedger(recording.id, ledger.state);
   }, [ledger?.state]);

@@ -47,7 +47,7 @@ function current(recording) {
 function Whole({ recording }) {
   const box = useRef(null);
   const near = useInView(box);
-  const ledger = useLedger(recording.id, ledgerVersion(recording), near && !recording.running);
+  const ledger = useLedger(recording.id, ledgerVersion(recording), { near: near && !recording.running });
   const told = ledger && !recording.running;
   return html`<span ref=${box} title=${told ? ledger.summary : ""}
     >${told ? html`<${LedgerBadge} state=${ledger.state} />` : "–"}</span

@@ -14,7 +14,8 @@ let queue = Promise.resolve();
 function keep(id, version, ledger, tookMs = 0) {
   const restsUntil = performance.now() + Math.max(REST_MS_MIN, tookMs * REST_SHARE);
   kept.delete(id);
-  kept.set(id, { version, ledger, restsUntil });
+  const whole = ledger.files.length === ledger.expected.segments;
+  kept.set(id, { version, ledger, whole, restsUntil });
   if (kept.size > KEPT_MAX) kept.delete(kept.keys().next().value);
 }
 
@@ -35,12 +36,12 @@ export function keptLedger(id) {
 }
 
 /** Ask when all others have been answered, unless nobody wants it any more; null if there is no answer. */
-function askInTurn(id, wanted) {
+function askInTurn(id, files, wanted) {
   const turn = queue.then(async () => {
     if (!wanted()) return null;
     const began = performance.now();
     try {
-      const ledger = await api.completeness(id, undefined, false);
+      const ledger = await api.completeness(id, undefined, files ? undefined : false);
       return { ledger, tookMs: performance.now() - began };
     } catch {
       return null; // a recording that cannot be read says so on its own page
@@ -52,9 +53,10 @@ function askInTurn(id, wanted) {
 
 /**
  * Keep the ledger of a recording while `near` is true. It is asked for again when `version` changes, and by
- * itself for as long as the recording (or the mirrored one) runs.
+ * itself for as long as the recording (or the mirrored one) runs. With `files` it lists each file, which of
+ * thousands makes megabytes.
  */
-export function useLedger(id, version, near = true) {
+export function useLedger(id, version, { near = true, files = false } = {}) {
   const [ledger, setLedger] = useState(keptLedger(id));
   const told = news.value;
   useEffect(() => {
@@ -63,14 +65,14 @@ export function useLedger(id, version, near = true) {
   useEffect(() => {
     if (!near) return undefined;
     const before = kept.get(id);
-    if (before?.version === version && !before.ledger.running) {
+    if (before?.version === version && !before.ledger.running && (before.whole || !files)) {
       setLedger(before.ledger);
       return undefined;
     }
     let wanted = true;
     let timer = 0;
     const ask = async () => {
-      const answer = await askInTurn(id, () => wanted);
+      const answer = await askInTurn(id, files, () => wanted);
       if (!wanted) return;
       if (answer) {
         keep(id, version, answer.ledger, answer.tookMs);

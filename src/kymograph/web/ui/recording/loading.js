@@ -56,7 +56,7 @@ export function useRecording(id) {
   const recorder = recorders.value.find((one) => one.recording_id === id);
   const sealed = state.segments.length;
   const version = ledgerVersion({ ended: state.recording?.ended, segments: sealed });
-  const ledger = useLedger(id, version, state.recording !== null);
+  const ledger = useLedger(id, version, { near: state.recording !== null, files: true });
   const running = recorder !== undefined || ledger?.running === true;
   useFresh(load, id, running, recorder?.segments);
   const setLedger = (next) => noteLedger(id, version, next);
