@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class Device(Protocol):
@@ -30,4 +30,13 @@ class Device(Protocol):
 
     def power_on(self) -> None:
         """Begin as after the power came: forget what the host had set."""
+        ...
+
+
+@runtime_checkable
+class SeesOpening(Protocol):
+    """A device that notices when a host opens its port: its reset hangs on DTR."""
+
+    def opened(self) -> None:
+        """Take note that a host has opened the port."""
         ...

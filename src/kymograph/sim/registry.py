@@ -13,7 +13,12 @@ from urllib.parse import parse_qsl, urlsplit
 from kymograph.model.errors import ConfigError, InvalidInput
 from kymograph.sim.device import Device
 
-OURS: Final = {"qseries": "kymograph.sim.qseries:make", "ydlidar": "kymograph.sim.ydlidar:make"}
+OURS: Final = {
+    "arduino_stepper": "kymograph.sim.arduino_stepper:make",
+    "qseries": "kymograph.sim.qseries:make",
+    "stm32": "kymograph.sim.stm32:make",
+    "ydlidar": "kymograph.sim.ydlidar:make",
+}
 """By the name of the driver whose device it is."""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from kymograph.sim.device import Device
+from kymograph.sim.device import Device, SeesOpening
 from kymograph.sim.faults import Faults
 from kymograph.sim.wire import Wire
 
@@ -15,6 +15,7 @@ class Simulation:
 
     def __init__(self, device: Device, wire: Wire, seed: int = 0) -> None:
         self.device = device
+        self._sees_opening = device if isinstance(device, SeesOpening) else None
         self.wire = wire
         self._faults = Faults(seed)
         self._lock = threading.Lock()
@@ -55,6 +56,8 @@ class Simulation:
             now_s = time.monotonic()
             self._plug_as_asked(now_s)
             data = self.wire.read()
+            if self._sees_opening is not None and self.wire.opened():
+                self._sees_opening.opened()
             if data and not self._faults.refusing:
                 self.device.receive(self._at_speed(data))
             self.wire.write(self._at_speed(self._faults.apply(self.device.advance(now_s), now_s)))

@@ -17,6 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol
 
+from kymograph.sim.openings import Openings
+
 _BAUDS = {getattr(termios, f"B{n}"): n for n in (2400, 4800, 9600, 19200, 38400, 57600, 115200, 230400)}
 _GONE = (errno.EIO, errno.EBADF, errno.ECONNRESET, errno.EPIPE)
 
@@ -40,6 +42,10 @@ class Wire(Protocol):
     @property
     def baud(self) -> int:
         """The speed that the host has set; 0 where a wire has none."""
+        ...
+
+    def opened(self) -> bool:
+        """Return whether a host has opened it since this was last asked."""
         ...
 
     def plug(self) -> None:
@@ -87,6 +93,7 @@ class PtyWire:
         self.link = link
         self.bytes_overrun = 0
         self._fd, self._far = -1, -1
+        self._openings: Openings | None = None
 
     @property
     def url(self) -> str:
@@ -112,6 +119,7 @@ class PtyWire:
         self._fd, self._far = os.openpty()
         tty.setraw(self._far)
         os.set_blocking(self._fd, False)
+        self._openings = Openings(os.ttyname(self._far))
         self.link.parent.mkdir(parents=True, exist_ok=True)
         fresh = self.link.with_name(f".{self.link.name}.{os.getpid()}")
         fresh.unlink(missing_ok=True)
@@ -128,6 +136,12 @@ class PtyWire:
         for fd in (self._fd, self._far):
             os.close(fd)
         self._fd = self._far = -1
+        if self._openings is not None:
+            self._openings.close()
+
+    def opened(self) -> bool:
+        """Return whether its file was opened."""
+        return self._openings is not None and self._openings.any_new()
 
     def read(self) -> bytes:
         """Return what has arrived."""
@@ -166,6 +180,7 @@ class TcpWire:
         self._address = (host, port)
         self._listener: socket.socket | None = None
         self._host: socket.socket | None = None
+        self._opened = False
 
     @property
     def url(self) -> str:
@@ -186,6 +201,11 @@ class TcpWire:
         self._address = (self._address[0], listener.getsockname()[1])
         self._listener = listener
 
+    def opened(self) -> bool:
+        """Return whether a new host has come."""
+        opened, self._opened = self._opened, False
+        return opened
+
     def unplug(self) -> None:
         """Drop the host and listen no more."""
         for one in (self._host, self._listener):
@@ -201,7 +221,7 @@ class TcpWire:
                 fresh.setblocking(False)
                 if self._host is not None:
                     self._host.close()
-                self._host = fresh
+                self._host, self._opened = fresh, True
         if self._host is None:
             return b""
         try:
