@@ -11,22 +11,22 @@ device that is not open is refused at once, never kept: nobody wants a valve to 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from kymograph.acquire.feed import Feed, layout
+from kymograph.acquire.requests import Requests
 from kymograph.acquire.stats import RateMeter
 from kymograph.drivers.base import Driver, GivenUp
 from kymograph.model import status
+from kymograph.model.actuator import Actuator
 from kymograph.model.block import Rows
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
-from kymograph.model.errors import DeviceError, InvalidInput, KymographError, Refused, TimedOut, Unavailable
+from kymograph.model.errors import InvalidInput, KymographError, Refused, Unavailable
 from kymograph.model.limits import COMMAND_TIMEOUT_S, COMMANDS_WAITING_MAX, REOPEN_BACKOFF_S
 
 log = logging.getLogger(__name__)
@@ -45,13 +45,9 @@ ACTIONS: Final = {
 }
 SILENT: Final = "device silent"
 _READ_TIMEOUT_S: Final = 0.1
+_READ_TIMEOUT_MOVING_S: Final = 0.01
+"""Of a driver that moves something: so long may a command to make it safe have to wait."""
 _RANK: Final = {status.CLOSED: 0, status.IDLE: 1, status.ACQUIRING: 2}
-
-
-@dataclass(slots=True)
-class _Request:
-    work: Callable[[], Any]
-    done: Future[Any]
 
 
 class Instrument:
@@ -69,8 +65,7 @@ class Instrument:
         self._driver = make()
         local = self._driver.streams()
         self.feeds = {s.name: Feed(replace(s, name=self._global_name(s, len(local)))) for s in local}
-        self._requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
-        self._wake = threading.Event()
+        self._requests = Requests()
         self._meter = RateMeter()
         self._state, self._want = status.CLOSED, status.CLOSED
         self._error, self._retry_at_ns, self._attempts, self._reopens = "", 0, 0, 0
@@ -100,7 +95,7 @@ class Instrument:
         """Close the device and end the thread; return whether it did in time."""
         self._quit = True
         self._driver.hurry.set()
-        self._wake.set()
+        self._requests.wake()
         if self._thread.is_alive():
             self._thread.join(timeout_s)
         return not self._thread.is_alive()
@@ -147,8 +142,36 @@ class Instrument:
         if action == "resume" and not self._paused:
             raise Refused(f"{self.name} is not paused", hint="start it instead", state=self._state)
 
-    def command(self, name: str, arguments: Mapping[str, Any]) -> Any:
+    @property
+    def actuators(self) -> Sequence[Actuator]:
+        """What it can move."""
+        return self._driver.actuators()
+
+    def read_back(self) -> Mapping[str, float | None]:
+        """Return where each actuator is, as the device itself last said; None if it did not."""
+        return self._driver.read_back()
+
+    def make_safe(self) -> Future[bool]:
+        """Bring every actuator to its safe value, before anything else that waits; does not wait for it.
+
+        The result is False if the device is not open: then nothing can be sent, and nothing is kept.
+        """
+
+        def work() -> bool:
+            if self._state not in (status.IDLE, status.ACQUIRING):
+                return False
+            self._driver.make_safe()
+            return True
+
+        return self._requests.put(work, urgent=True)
+
+    def command(
+        self, name: str, arguments: Mapping[str, Any], permit: Callable[[], None] = lambda: None
+    ) -> Any:
         """Have the driver run a command and return its answer.
+
+        `permit` is asked in the device's own thread, right before: it raises if control is elsewhere by
+        then, or something forbids it.
 
         Raises:
             Refused: the device is not open, or too many commands wait already.
@@ -157,6 +180,7 @@ class Instrument:
 
         def work() -> Any:
             self._refuse_unless_open()
+            permit()
             return self._driver.run_command(name, arguments)
 
         return self._ask(work, COMMAND_TIMEOUT_S)
@@ -166,7 +190,7 @@ class Instrument:
             raise Refused(
                 f"{self.name} is {self._state}", hint="open the instrument first", state=self._state
             )
-        if self._requests.qsize() >= COMMANDS_WAITING_MAX:
+        if len(self._requests) >= COMMANDS_WAITING_MAX:
             raise Refused(f"{COMMANDS_WAITING_MAX} commands wait for {self.name} already")
 
     def replace_driver(self, make: Callable[[], AnyDriver]) -> None:
@@ -202,14 +226,7 @@ class Instrument:
     def _ask(self, work: Callable[[], Any], timeout_s: float) -> Any:
         if self._quit or not self._thread.is_alive():
             raise Unavailable(f"{self.name} is shut down")
-        done: Future[Any] = Future()
-        self._requests.put(_Request(work, done))
-        self._wake.set()
-        try:
-            return done.result(timeout_s)
-        except FutureTimeoutError:
-            done.cancel()
-            raise TimedOut(f"{self.name} did not answer within {timeout_s:g} s") from None
+        return self._requests.ask(work, timeout_s, self.name)
 
     def status(self) -> status.InstrumentStatus:
         """Return what is going on this second."""
@@ -241,52 +258,32 @@ class Instrument:
     # -- in the instrument's own thread --------------------------------------------------------------------
     def _run(self) -> None:
         while not self._quit:
-            self._serve()
+            self._requests.serve(self._fail)
             try:
                 self._step()
             except Exception as error:  # noqa: BLE001 - one of the three loops that must not end
                 self._fail(error)
         self._let_go()
-        self._serve(Unavailable(f"{self.name} is shut down"))
-
-    def _serve(self, refusal: KymographError | None = None) -> None:
-        while not self._requests.empty():
-            request = self._requests.get_nowait()
-            if not request.done.set_running_or_notify_cancel():
-                continue
-            try:
-                if refusal is not None:
-                    raise refusal
-                result = request.work()
-            except Exception as error:  # noqa: BLE001 - handed on to whoever asked
-                if not isinstance(error, KymographError) or isinstance(error, DeviceError):
-                    self._fail(error)
-                request.done.set_exception(error)
-            else:
-                request.done.set_result(result)
+        self._requests.serve(self._fail, Unavailable(f"{self.name} is shut down"))
 
     def _step(self) -> None:
         if self._state == status.FAULT:
             wait_ns = self._retry_at_ns - self._clock.monotonic_ns()
             if wait_ns > 0:
-                self._sleep(wait_ns / 1e9)
+                self._requests.rest(wait_ns / 1e9)
                 return
         if self._state != self._want:
             self._towards()
         if self._state == status.ACQUIRING:
             self._read()
         else:
-            self._sleep(1.0)
-
-    def _sleep(self, timeout_s: float) -> None:
-        self._wake.wait(timeout_s)
-        self._wake.clear()
+            self._requests.rest(1.0)
 
     def _read(self) -> None:
         if self._clock.generation != self._generation:
             self._begin_epoch()
         began_ns = self._clock.monotonic_ns()
-        batches = self._driver.read(_READ_TIMEOUT_S)
+        batches = self._driver.read(_READ_TIMEOUT_MOVING_S if self.actuators else _READ_TIMEOUT_S)
         if self._driver.fell_silent:
             self._driver.fell_silent = False
             self._note_silence(SILENT)
@@ -313,7 +310,7 @@ class Instrument:
         """Let rows gather: a device that sends a byte a millisecond is not to be read that often."""
         rest_s = self.block_interval_s - (self._clock.monotonic_ns() - since_ns) / 1e9
         if rest_s > 0.0005 and not self._quit:
-            self._sleep(rest_s)
+            self._requests.rest(rest_s)
 
     def _begin_epoch(self) -> None:
         """Number rows anew: at the start, and when UTC was moved backwards."""
@@ -354,6 +351,7 @@ class Instrument:
             if self._state == status.CLOSED:
                 self._device = dict(self._driver.open())
                 self._state = status.IDLE
+                self._driver.make_safe()
             if self._want == status.ACQUIRING:
                 self._driver.start()
                 self._state = status.ACQUIRING
@@ -373,6 +371,8 @@ class Instrument:
         self._notice(f"instrument/{self.name}", "state", body)
 
     def _let_go(self) -> None:
+        if self._state in (status.IDLE, status.ACQUIRING):
+            self._driver.make_safe()
         self._driver.close()
         self._state = status.CLOSED
 

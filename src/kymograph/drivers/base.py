@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from kymograph.model.actuator import Actuator
 from kymograph.model.block import Rows
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
@@ -138,6 +139,24 @@ class Driver(ABC, Generic[OptionsT]):
 
     def close(self) -> None:
         """Let go of the device. Never raises."""
+
+    # -- of a driver that moves something ------------------------------------------------------------------
+    def actuators(self) -> Sequence[Actuator]:
+        """Return what this device can move; the same ever after."""
+        return ()
+
+    def read_back(self) -> Mapping[str, float | None]:
+        """Return where each actuator is, as the device itself last said; None if it did not.
+
+        May be called from other threads.
+        """
+        return {}
+
+    def make_safe(self) -> None:
+        """Bring every actuator to its safe value as fast as the wire goes.
+
+        Called after `open`, before `close`, and whenever control is lost. Waits for no answer. Never raises.
+        """
 
     @classmethod
     def commands(cls) -> dict[str, Callable[..., Any]]:
