@@ -128,3 +128,25 @@ ATTACHMENTS_MAX: Final = 16
 """Files that may be put beside a recording as it begins: calibration, notes, what a client keeps there."""
 ATTACHMENT_BYTES_MAX: Final = 262_144
 """Of one: they are written while the caller waits for the recording to begin."""
+
+# Control --------------------------------------------------------------------------------------------------
+EXPRESSION_CHARS_MAX: Final = 1000
+"""Characters of one expression: a condition that a person can still read."""
+EXPRESSION_DEPTH_MAX: Final = 64
+"""Operations inside one another in an expression; each takes a call when it is evaluated."""
+LEASE_S_MIN: Final = 0.5
+"""Shortest life of a lease: below, a renewal over a busy network comes too late."""
+LEASE_S_MAX: Final = 3600.0
+"""Longest life of a lease that nobody renews: a forgotten tablet does not hold a stand for a day."""
+HOLDER_CHARS_MAX: Final = 128
+"""Characters in the name of one who holds control."""
+ARMED_S_MAX: Final = 60.0
+"""How long an armed command waits for its execution: longer, and who armed it has turned away."""
+STOP_RESET_S_MAX: Final = 30.0
+"""From the first step of resetting a stop to the second."""
+COMMANDS_KEPT_MAX: Final = 1024
+"""Ended commands that are remembered for a repeated idempotency key; the oldest are forgotten."""
+COMMAND_LATE_S: Final = 2.0
+"""How long a command may wait to be sent unless its giver says otherwise: a person has moved on by then."""
+AUDIT_BREAKS_MAX: Final = 100
+"""Breaks of an audit that are listed; more say nothing new."""

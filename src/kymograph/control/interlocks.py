@@ -1,0 +1,98 @@
+"""All interlocks of a station over one view of its data: fed with every block, asked before every command."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from kymograph.control.freshness import Freshness, names_of
+from kymograph.control.grammar import Known
+from kymograph.control.interlock import Change, Interlock, InterlockTable
+from kymograph.model.block import Block
+from kymograph.model.channel import Stream
+from kymograph.model.errors import NotFound
+
+
+class Interlocks:
+    """The interlocks of a station. Any thread may call; each call is short and waits for no device."""
+
+    def __init__(
+        self,
+        tables: Mapping[str, InterlockTable],
+        streams: Iterable[Stream],
+        words: Mapping[str, Known] | None = None,
+    ) -> None:
+        """Read all expressions. `words` are names without a channel, told by `put`.
+
+        Raises:
+            ConfigError: an expression is wrong, with its place.
+        """
+        streams = tuple(streams)
+        known = {**names_of(streams), **(words or {})}
+        self._locks = {name: Interlock(name, table, known) for name, table in tables.items()}
+        self._freshness = Freshness(streams)
+        self._by_stream: dict[str, list[Interlock]] = {stream.name: [] for stream in streams}
+        self._guard = threading.Lock()
+        for lock in self._locks.values():
+            self._freshness.watch(lock.names)
+            for stream in {self._freshness.stream_of(name) for name in lock.names} - {""}:
+                self._by_stream[stream].append(lock)
+
+    def take(self, block: Block, now_ns: int, age_ns: int = 0) -> list[Change]:
+        """Look at a block's rows; the last of them was measured `age_ns` before `now_ns`."""
+        watching = self._by_stream.get(block.stream.name)
+        if not watching:
+            return []
+        with self._guard:
+            self._freshness.take(block, now_ns, age_ns)
+            return [change for lock in watching for change in lock.take(block, self._freshness, now_ns)]
+
+    def put(self, name: str, value: float | str | None, now_ns: int) -> list[Change]:
+        """Say what a word is now, and look at the interlocks that use it."""
+        with self._guard:
+            self._freshness.put(name, value, now_ns)
+            using = [lock for lock in self._locks.values() if name in lock.names]
+            return [change for lock in using for change in lock.tick(self._freshness, now_ns)]
+
+    def forget(self, stream: str, now_ns: int) -> list[Change]:
+        """Take a stream's values for lost at once, as when its link is gone."""
+        with self._guard:
+            self._freshness.forget(stream)
+            watching = self._by_stream.get(stream, ())
+            return [change for lock in watching for change in lock.tick(self._freshness, now_ns)]
+
+    def tick(self, now_ns: int) -> list[Change]:
+        """Look at the time: what has become stale, what has lasted long enough. Several times a second."""
+        with self._guard:
+            return [c for lock in self._locks.values() for c in lock.tick(self._freshness, now_ns)]
+
+    def check(self, instrument: str, target: str, now_ns: int) -> None:
+        """Let a command pass, or refuse it; `target` is its actuator, or its own name.
+
+        Raises:
+            Refused: with the reason and present values.
+        """
+        with self._guard:
+            for lock in self._locks.values():
+                refusal = lock.refusal(self._freshness, now_ns) if lock.covers(instrument, target) else None
+                if refusal is not None:
+                    raise refusal
+
+    def reset(self, name: str, now_ns: int) -> list[Change]:
+        """Let a latched interlock go. Nothing moves.
+
+        Raises:
+            NotFound: there is no such interlock.
+            Refused: the cause is still there.
+        """
+        lock = self._locks.get(name)
+        if lock is None:
+            raise NotFound(f"there is no interlock {name}", interlocks=sorted(self._locks))
+        with self._guard:
+            return lock.reset(self._freshness, now_ns)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """Return all interlocks as anyone may see them."""
+        with self._guard:
+            return [lock.to_dict() for lock in self._locks.values()]
