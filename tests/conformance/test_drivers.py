@@ -23,9 +23,15 @@ from kymograph.sim import registry as simulators
 from kymograph.sim.simulation import Simulation
 from kymograph.sim.wire import PtyWire
 
-SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {"qseries": {"time_scale": 0.005}}
+SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
+    "arduino_stepper": {"time_scale": 0.005},
+    "qseries": {"time_scale": 0.005},
+}
 """For drivers whose options have no defaults, or whose devices are slower than a test."""
-DEVICES: dict[str, dict[str, str]] = {"qseries": {"time_scale": "0.005"}}
+DEVICES: dict[str, dict[str, str]] = {
+    "arduino_stepper": {"time_scale": "0.005"},
+    "qseries": {"time_scale": "0.005"},
+}
 """Parameters of the simulators."""
 ROWS = 200
 DEADLINE_S = 15.0

@@ -158,11 +158,13 @@ class Instrument:
         """
 
         def work() -> bool:
+            self._driver.stop_wanted.clear()
             if self._state not in (status.IDLE, status.ACQUIRING):
                 return False
             self._driver.make_safe()
             return True
 
+        self._driver.stop_wanted.set()
         return self._requests.put(work, urgent=True)
 
     def command(

@@ -102,6 +102,8 @@ class Driver(ABC, Generic[OptionsT]):
         """What a long dialogue is doing this second, for people; read by other threads."""
         self.hurry = threading.Event()
         """Set when nobody waits for the dialogue under way any more: it may raise `GivenUp`."""
+        self.stop_wanted = threading.Event()
+        """Set while a `make_safe` waits its turn: a command that waits leaves, and moves nothing more."""
         self.fell_silent = False
         """Set by `read` when rows stopped for a while before those it returns; the instrument tells it."""
 

@@ -16,6 +16,7 @@ from kymograph.drivers.base import Driver, DriverOptions
 from kymograph.model.errors import ConfigError
 
 OURS: Final = {
+    "arduino_stepper": "kymograph.drivers.arduino_stepper:ArduinoStepper",
     "qseries": "kymograph.drivers.qseries:QSeries",
     "sine": "kymograph.drivers.sine:Sine",
     "ydlidar": "kymograph.drivers.ydlidar:YdLidar",

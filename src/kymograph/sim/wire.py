@@ -1,6 +1,6 @@
 """The wires that simulated devices hang on: a pseudo-terminal behind a stable link, or a TCP port.
 
-A pseudo-terminal carries bytes at any speed and has no modem lines: baud rate and DTR are not seen here.
+A pseudo-terminal carries bytes at any speed and has no modem lines: a rise of DTR is an opening of its file.
 What nobody reads is lost when the kernel's buffer is full, as on a real line.
 """
 
