@@ -10,6 +10,7 @@ import typer
 
 from kymograph import __version__
 from kymograph.cli import (
+    audit,
     check,
     doctor,
     drivers,
@@ -55,6 +56,7 @@ def kymograph(
 for _module in (serve, check, doctor, drivers, simulate, mirror, view, verify):
     _module.add_to(app)
 app.add_typer(recordings.app, name="recordings")
+app.add_typer(audit.app, name="audit")
 app.add_typer(keys.app, name="key")
 
 

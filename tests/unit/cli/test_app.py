@@ -13,7 +13,7 @@ from kymograph.cli.app import run
 
 COMMANDS = [
     "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "view", "verify", "recordings",
-    "key",
+    "audit", "key",
 ]  # fmt: skip
 
 
@@ -38,7 +38,9 @@ def test_every_command_explains_itself(path, capsys):
     assert len(text.splitlines()) > 6
 
 
-@pytest.mark.parametrize("name", [c for c in COMMANDS if c != "key"] + ["key add", "recordings export"])
+@pytest.mark.parametrize(
+    "name", [c for c in COMMANDS if c != "key"] + ["key add", "recordings export", "audit verify"]
+)
 def test_every_command_has_an_example(name, capsys):
     run([*name.split(), "--help"])
     assert f"kymograph {name.split()[0]}" in capsys.readouterr().out.partition("Examples:")[2]

@@ -1,0 +1,256 @@
+"""The life of a command, from the person who gave it to the read-back that proves it.
+
+    accepted -> sent -> acknowledged -> verified
+                                        refused     somebody said no: an interlock, another holder, the device
+                                        failed      it was tried and did not work
+                                        timed_out   not sent by its deadline, or not answered in time
+                                        unknown     the link went while it was under way: nobody can say
+
+Each step is an event of kind `command`: one id, a revision for each step. A command that is given twice with
+one idempotency key is one command. A command that is not sent by its deadline is never sent: when a cable
+comes back, nothing moves that was asked for while it was out.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
+
+from kymograph.model.errors import Conflict, InvalidInput, NotFound, TimedOut, TooMany
+from kymograph.model.event import Event
+from kymograph.model.limits import COMMAND_LATE_S, COMMAND_TIMEOUT_S, COMMANDS_KEPT_MAX, COMMANDS_WAITING_MAX
+
+ACCEPTED: Final = "accepted"
+SENT: Final = "sent"
+ACKNOWLEDGED: Final = "acknowledged"
+VERIFIED: Final = "verified"
+REFUSED: Final = "refused"
+FAILED: Final = "failed"
+TIMED_OUT: Final = "timed_out"
+UNKNOWN: Final = "unknown"
+
+TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
+    ACCEPTED: frozenset({SENT, REFUSED, FAILED, TIMED_OUT}),
+    SENT: frozenset({ACKNOWLEDGED, VERIFIED, REFUSED, FAILED, TIMED_OUT, UNKNOWN}),
+    ACKNOWLEDGED: frozenset({VERIFIED, FAILED, UNKNOWN}),
+    VERIFIED: frozenset(), REFUSED: frozenset(), FAILED: frozenset(), TIMED_OUT: frozenset(),
+    UNKNOWN: frozenset(),
+}  # fmt: skip
+"""What may follow each state. `verified` may follow `sent`: some devices only show what they did."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody wants done. `key` is theirs, "" for none: the same key is the same command."""
+
+    instrument: str
+    command: str
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    by: str = ""
+    fence: int | None = None
+    key: str = ""
+    late_s: float = COMMAND_LATE_S
+    """How long it may wait to be sent."""
+    answer_s: float = COMMAND_TIMEOUT_S
+    """How long an answer may take after it was sent."""
+    read_back: bool = False
+    """Whether the device shows what it did; if not, its acknowledgement is the end."""
+    urgent: bool = False
+    """Whether it passes although too many wait: making things safe does."""
+
+    def same(self, other: Request) -> bool:
+        """Return whether another asks for the same."""
+        return (self.instrument, self.command, _plain(self.arguments)) == (
+            other.instrument, other.command, _plain(other.arguments)
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command at one moment of its life; times are monotonic nanoseconds."""
+
+    id: str
+    request: Request
+    state: str
+    accepted_ns: int
+    deadline_ns: int
+    """When it is too late to send it; once sent, when it is too late for an answer."""
+    revision: int = 0
+    answer: Any = None
+    reason: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it."""
+        return not TRANSITIONS[self.state] or (self.state == ACKNOWLEDGED and not self.request.read_back)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the body of the event that tells of it."""
+        asked = self.request
+        return {
+            "instrument": asked.instrument, "command": asked.command, "arguments": dict(asked.arguments),
+            "by": asked.by, "fence": asked.fence, "state": self.state, "answer": self.answer,
+            "reason": self.reason,
+        }  # fmt: skip
+
+
+class Step(NamedTuple):
+    """A command after a step, and the event that tells of it; None if it was a repetition."""
+
+    command: Command
+    event: Event | None
+
+
+class Commands:
+    """The commands of a station, open and lately ended. One thread changes it."""
+
+    def __init__(self, new_id: Callable[[], str], utc_ns: Callable[[int], int]) -> None:
+        """Take what makes ids, and what makes UTC of a monotonic time."""
+        self._new_id = new_id
+        self._utc_ns = utc_ns
+        self._commands: dict[str, Command] = {}
+        self._keys: dict[str, str] = {}
+
+    def get(self, command_id: str) -> Command:
+        """Return a command.
+
+        Raises:
+            NotFound: never given, or ended long ago.
+        """
+        try:
+            return self._commands[command_id]
+        except KeyError:
+            raise NotFound(f"there is no command {command_id}", hint="ended ones are forgotten") from None
+
+    def waiting(self) -> list[Command]:
+        """Return those that have not ended, oldest first."""
+        return [command for command in self._commands.values() if not command.ended]
+
+    def accept(self, request: Request, now_ns: int) -> Step:
+        """Take a request on; of a repeated key, return the command that it was.
+
+        Raises:
+            Conflict: the key was used for something else.
+            InvalidInput: a time that cannot be.
+            TooMany: too many wait for that instrument.
+        """
+        repeated = self._repeated(request)
+        if repeated is not None:
+            return Step(repeated, None)
+        if not (request.late_s > 0 and request.answer_s > 0):
+            raise InvalidInput("a command needs time to be sent and answered", late_s=request.late_s)
+        waiting = sum(c.request.instrument == request.instrument for c in self.waiting())
+        if waiting >= COMMANDS_WAITING_MAX and not request.urgent:
+            raise TooMany(f"{waiting} commands wait for {request.instrument}", hint="wait for them to end")
+        deadline_ns = now_ns + int(request.late_s * 1e9)
+        made = Command(self._new_id(), request, ACCEPTED, now_ns, deadline_ns)
+        if request.key:
+            self._keys[request.key] = made.id
+        return self._keep(made, now_ns)
+
+    def send(self, command_id: str, now_ns: int) -> Step:
+        """Note that a command goes to the device now; asked just before its first byte.
+
+        Raises:
+            TimedOut: its deadline has passed; it must not be sent. `expire` tells of it.
+            Conflict: it is not waiting to be sent.
+        """
+        command = self.get(command_id)
+        if command.state == ACCEPTED and now_ns >= command.deadline_ns:
+            late_s = (now_ns - command.deadline_ns) / 1e9
+            raise TimedOut(
+                f"{command.request.command} was to be sent {late_s:.3g} s ago",
+                hint="give it again",
+                late_s=late_s,
+            )
+        deadline_ns = now_ns + int(command.request.answer_s * 1e9)
+        return self._go(replace(command, deadline_ns=deadline_ns), SENT, now_ns)
+
+    def acknowledge(self, command_id: str, now_ns: int, answer: Any = None) -> Step:
+        """Note what the device answered.
+
+        Raises:
+            Conflict: it was not sent, or has ended.
+        """
+        return self._go(replace(self.get(command_id), answer=answer), ACKNOWLEDGED, now_ns)
+
+    def end(self, command_id: str, state: str, reason: str, now_ns: int) -> Step:
+        """End a command as `verified`, `refused`, `failed`, `timed_out` or `unknown`.
+
+        Raises:
+            Conflict: it cannot end so from where it is.
+        """
+        if TRANSITIONS.get(state) != frozenset():
+            raise InvalidInput(f"a command does not end as {state}")
+        return self._go(replace(self.get(command_id), reason=reason), state, now_ns)
+
+    def expire(self, now_ns: int) -> list[Step]:
+        """End those whose time is over: not sent, not answered, or not seen in the read-back."""
+        steps: list[Step] = []
+        for command in self.waiting():
+            if now_ns >= command.deadline_ns:
+                state, reason = _LATE[command.state]
+                steps.append(self._go(replace(command, reason=reason), state, now_ns))
+        return steps
+
+    def link_lost(self, instrument: str, now_ns: int) -> list[Step]:
+        """End an instrument's commands: those under way are unknown, those not sent never will be."""
+        steps: list[Step] = []
+        for command in self.waiting():
+            if command.request.instrument == instrument:
+                state = FAILED if command.state == ACCEPTED else UNKNOWN
+                reason = "the link was lost before it was sent" if state == FAILED else "the link was lost"
+                steps.append(self._go(replace(command, reason=reason), state, now_ns))
+        return steps
+
+    def _repeated(self, request: Request) -> Command | None:
+        known = self._keys.get(request.key) if request.key else None
+        if known is None:
+            return None
+        command = self._commands[known]
+        if not command.request.same(request):
+            raise Conflict(
+                "this idempotency key was used for another command", hint="use a new key", command_id=known
+            )
+        return command
+
+    def _go(self, command: Command, state: str, now_ns: int) -> Step:
+        if command.ended or state not in TRANSITIONS[command.state]:
+            raise Conflict(
+                f"{command.request.command} is {command.state}; it cannot become {state}",
+                command_id=command.id,
+                state=command.state,
+            )
+        return self._keep(replace(command, state=state, revision=command.revision + 1), now_ns)
+
+    def _keep(self, command: Command, now_ns: int) -> Step:
+        self._commands[command.id] = command
+        if command.ended:
+            self._commands[command.id] = self._commands.pop(command.id)  # the newest to end is forgotten last
+            self._forget()
+        asked = command.request
+        source = f"user/{asked.by}" if asked.by else f"instrument/{asked.instrument}"
+        time_ns = self._utc_ns(now_ns)
+        return Step(
+            command, Event(command.id, time_ns, source, "command", command.to_dict(), command.revision)
+        )
+
+    def _forget(self) -> None:
+        ended = [command for command in self._commands.values() if command.ended]
+        for command in ended[: max(0, len(ended) - COMMANDS_KEPT_MAX)]:
+            del self._commands[command.id]
+            if self._keys.get(command.request.key) == command.id:
+                del self._keys[command.request.key]
+
+
+_LATE: Final[Mapping[str, tuple[str, str]]] = {
+    ACCEPTED: (TIMED_OUT, "it could not be sent by its deadline"),
+    SENT: (TIMED_OUT, "the device did not answer in time"),
+    ACKNOWLEDGED: (UNKNOWN, "acknowledged, and not seen in what the device reads back"),
+}
+
+
+def _plain(arguments: Mapping[str, Any]) -> str:
+    return json.dumps(dict(arguments), sort_keys=True, default=str)
