@@ -26,11 +26,13 @@ from kymograph.sim.wire import PtyWire
 SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
     "arduino_stepper": {"time_scale": 0.005},
     "qseries": {"time_scale": 0.005},
+    "stm32": {"protocol": "frames", "rate_hz": 1000, "link": "usb"},
 }
 """For drivers whose options have no defaults, or whose devices are slower than a test."""
 DEVICES: dict[str, dict[str, str]] = {
     "arduino_stepper": {"time_scale": "0.005"},
     "qseries": {"time_scale": "0.005"},
+    "stm32": {"protocol": "frames", "rate_hz": "1000"},
 }
 """Parameters of the simulators."""
 ROWS = 200

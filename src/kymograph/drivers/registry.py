@@ -19,6 +19,7 @@ OURS: Final = {
     "arduino_stepper": "kymograph.drivers.arduino_stepper:ArduinoStepper",
     "qseries": "kymograph.drivers.qseries:QSeries",
     "sine": "kymograph.drivers.sine:Sine",
+    "stm32": "kymograph.drivers.stm32:Stm32",
     "ydlidar": "kymograph.drivers.ydlidar:YdLidar",
 }
 GROUP: Final = "kymograph.drivers"

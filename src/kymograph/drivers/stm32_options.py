@@ -1,0 +1,77 @@
+"""The options of the driver `stm32`, and the arithmetic of what they put on the link."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from pydantic import Field, model_validator
+
+from kymograph.drivers import stm32_frames as frames
+from kymograph.drivers.base import DriverOptions, LinkLoad
+from kymograph.drivers.ports import parse_port
+from kymograph.drivers.stm32_channels import NAMES, stream
+from kymograph.drivers.stm32_text import LINE_BYTES
+from kymograph.model.limits import LINK_LOAD_MAX
+
+USB_BYTES_PER_S: Final = 1_150_000
+"""What USB full speed carries to a host that reads fast, as measured; its bound is 1.216 MB/s."""
+
+
+class Stm32Options(DriverOptions):
+    """Options of the driver `stm32`."""
+
+    protocol: Literal["text", "frames"] = "text"
+    rate_hz: float = Field(default=50.0, gt=0, le=1_000_000)
+    channels: tuple[str, ...] = Field(default=NAMES, min_length=1, max_length=frames.CHANNELS_MAX)
+    scale: dict[str, float] = Field(default_factory=dict)
+    offset: dict[str, float] = Field(default_factory=dict)
+    batch: int = Field(default=10, ge=1, le=255)
+    link: Literal["uart", "usb"] = "uart"
+    link_bytes_per_s: float | None = Field(default=None, gt=0)
+    """What the link carries, where neither its baud rate nor USB full speed say it."""
+    acknowledges: bool = True
+    ack_timeout_s: float = Field(default=1.0, ge=0.05, le=10)
+    heart_beat_s: float = Field(default=0.5, ge=0, le=10)
+    """Seconds between two signs of life in frames; 0 gives none."""
+    heart_beat_timeout_s: float = Field(default=2.0, ge=0.1, le=60)
+    """After so long without one the device takes its safe state."""
+    device: str = ""
+    safe: str = Field(default="000000000", pattern="^[01]{9}$")
+    silence_s: float = Field(default=5.0, ge=0.5, le=60)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Stm32Options:
+        if len(set(self.channels)) != len(self.channels):
+            raise ValueError("channels: a name is there twice")
+        stream(self.channels, self.rate_hz)
+        if self.protocol == "text" and (self.channels != NAMES or self.device or self.scale or self.offset):
+            raise ValueError('channels, scale, offset and device are for protocol = "frames"')
+        if unknown := sorted((self.scale.keys() | self.offset.keys()) - set(self.channels)):
+            raise ValueError(f"scale and offset name what is no channel: {', '.join(unknown)}")
+        if self.heart_beat_s * 2 > self.heart_beat_timeout_s:
+            raise ValueError("heart_beat_timeout_s must be at least twice heart_beat_s")
+        return self
+
+
+def link_load(o: Stm32Options, port: str, baud: int) -> LinkLoad | None:
+    """Return what the samples put on the link; a network port has no rate to compare with."""
+    address = parse_port(port) if port else None
+    if address is not None and address.kind != "serial" and o.link_bytes_per_s is None:
+        return None
+    if o.link_bytes_per_s is not None:
+        carried, link = o.link_bytes_per_s, f"the link carries {o.link_bytes_per_s:.0f}"
+    elif o.link == "usb":
+        carried, link = float(USB_BYTES_PER_S), f"USB full speed carries {USB_BYTES_PER_S}"
+    else:
+        baud = (address.baud if address else 0) or baud
+        carried = baud / (address.bits_per_byte if address else 10)
+        link = f"{baud} baud carry {carried:.0f}"
+    text = o.protocol == "text"
+    each = float(LINE_BYTES) if text else frames.sample_bytes(len(o.channels), o.batch)
+    needed = o.rate_hz * each
+    what = "text" if text else f"{len(o.channels)} channels in frames of {o.batch}"
+    arithmetic = (
+        f"{o.rate_hz:g} samples/s of {each:.4g} bytes ({what}) are {needed:.0f} bytes/s, {link}; "
+        f"at most {carried * LINK_LOAD_MAX / each:.4g} samples/s fit"
+    )
+    return LinkLoad(needed, carried, arithmetic)
