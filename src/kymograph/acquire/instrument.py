@@ -351,6 +351,7 @@ class Instrument:
     def _move(self) -> None:
         if _RANK[self._state] < _RANK[self._want]:
             if self._state == status.CLOSED:
+                self._driver.deliver = self._publish
                 self._device = dict(self._driver.open())
                 self._state = status.IDLE
                 self._driver.make_safe()
@@ -367,9 +368,7 @@ class Instrument:
                 self._let_go()
 
     def _say_state(self) -> None:
-        body: dict[str, Any] = {"state": self._state}
-        if self._error:
-            body["error"] = self._error
+        body = {"state": self._state} | ({"error": self._error} if self._error else {})
         self._notice(f"instrument/{self.name}", "state", body)
 
     def _let_go(self) -> None:

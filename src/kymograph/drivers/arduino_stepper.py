@@ -265,18 +265,23 @@ class ArduinoStepper(PortDriver[ArduinoStepperOptions]):
         self._board.check(motor_id, angle)
         while (rest_ns := self._board.ready_ns - self.clock.monotonic_ns()) > 0:
             self._leave_if_unwanted()
-            self._pump(min(_SLICE_S, rest_ns / 1e9))
+            self._pump_and_deliver(min(_SLICE_S, rest_ns / 1e9))
         self._leave_if_unwanted()
         self._board.check(motor_id, angle)
         move = self._send(motor_id, angle)
         while not move.ended:
             self._leave_if_unwanted(move)
-            self._pump(_SLICE_S)
+            self._pump_and_deliver(_SLICE_S)
         if move.error is not None:
             raise move.error
         return {
             "motor_id": motor_id, "angle": angle, "position": move.position, "response": move.response,
         }  # fmt: skip
+
+    def _pump_and_deliver(self, timeout_s: float) -> None:
+        self._pump(timeout_s)
+        if self.deliver is not None:
+            self.deliver(self.leftover())
 
     def _leave_if_unwanted(self, move: Move | None = None) -> None:
         """Leave the command; a move that was sent goes on, and `read` hears of its end."""

@@ -104,6 +104,8 @@ class Driver(ABC, Generic[OptionsT]):
         """Set when nobody waits for the dialogue under way any more: it may raise `GivenUp`."""
         self.stop_wanted = threading.Event()
         """Set while a `make_safe` waits its turn: a command that waits leaves, and moves nothing more."""
+        self.deliver: Callable[[Sequence[Rows]], None] | None = None
+        """Takes the rows of a command that waits for long, so that the stream does not stand still."""
         self.fell_silent = False
         """Set by `read` when rows stopped for a while before those it returns; the instrument tells it."""
 
