@@ -9,11 +9,10 @@ that has died. `Unknown` is neither true nor false, so nobody can take it for "s
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any, Final, NoReturn, TypeAlias, cast
+from typing import Any, NoReturn, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from kymograph.control.grammar import Comparison, Junction, Known, Name, Node, Number, Operation
 from kymograph.control.grammar import is_condition as _is_condition
 from kymograph.control.grammar import read as _read
+from kymograph.control.operations import DISTANCE, MOMENT, ROWS, SUMS, SURE, Moment
 from kymograph.model.errors import InvalidInput
 
 
@@ -39,110 +39,8 @@ Value: TypeAlias = float | str | Unknown | None
 Floats: TypeAlias = npt.NDArray[np.float64]
 _Run: TypeAlias = Callable[[Mapping[str, Any]], Any]
 
-# Truth is a number inside: 1 is true, 0 is false and NaN is not known. Then `and` is a product, NaN goes
-# through everything, and the same arithmetic serves one moment and a whole block.
-_NAN: Final = math.nan
-_TESTS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
-    ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
-    "==": operator.eq, "!=": operator.ne,
-}  # fmt: skip
 
-
-def _divide(a: Any, b: Any) -> Any:
-    return a / b
-
-
-_SUMS: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
-    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": _divide,
-}  # fmt: skip
-_UNCHANGED: Final = 0.0
-
-
-class _Moment:
-    """Operations on floats."""
-
-    sums: Mapping[str, Callable[[Any, Any], Any]]
-
-    def __init__(self) -> None:
-        self.sums = {sign: self._sum(function) for sign, function in _SUMS.items()}
-
-    @staticmethod
-    def _sum(function: Callable[[float, float], float]) -> Callable[[float, float], float]:
-        def run(a: float, b: float) -> float:
-            try:
-                made = function(a, b)
-            except ZeroDivisionError:
-                return _NAN
-            return made if math.isfinite(made) else _NAN
-
-        return run
-
-    def test(self, what: str) -> Callable[[Any, Any], Any]:
-        function = _TESTS[what]
-        return lambda a, b: _NAN if a != a or b != b else float(function(a, b))
-
-    def least(self, a: Any, b: Any) -> Any:
-        return _NAN if a != a or b != b else min(a, b)
-
-    def greatest(self, a: Any, b: Any) -> Any:
-        return _NAN if a != a or b != b else max(a, b)
-
-    def both(self, a: Any, b: Any) -> Any:
-        return a * b
-
-    def either(self, a: Any, b: Any) -> Any:
-        return a + b - a * b
-
-    def inverse(self, a: Any) -> Any:
-        return 1.0 - a
-
-
-class _Rows(_Moment):
-    """Operations on arrays of float64; a float stands for an array of it."""
-
-    @staticmethod
-    def _sum(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        def run(a: Any, b: Any) -> Any:
-            made = function(np.asarray(a, np.float64), b)
-            return np.where(np.isfinite(made), made, _NAN)
-
-        return run
-
-    def test(self, what: str) -> Callable[[Any, Any], Any]:
-        function = _TESTS[what]
-        return lambda a, b: np.where(np.isnan(a) | np.isnan(b), _NAN, function(a, b))
-
-    def least(self, a: Any, b: Any) -> Any:
-        return np.minimum(a, b)
-
-    def greatest(self, a: Any, b: Any) -> Any:
-        return np.maximum(a, b)
-
-
-class _Distance(_Moment):
-    """How far a condition is from changing: positive while it holds."""
-
-    def test(self, what: str) -> Callable[[Any, Any], Any]:
-        if what in ("==", "!="):
-            return lambda a, b: _NAN
-        return (lambda a, b: a - b) if what in (">", ">=") else (lambda a, b: b - a)
-
-    def both(self, a: Any, b: Any) -> Any:
-        return self.least(a, b)
-
-    def either(self, a: Any, b: Any) -> Any:
-        return self.greatest(a, b)
-
-    def inverse(self, a: Any) -> Any:
-        return -a
-
-
-_MOMENT: Final = _Moment()
-_ROWS: Final = _Rows()
-_DISTANCE: Final = _Distance()
-
-
-def _build(node: Node, on: _Moment, easier: float) -> _Run:
+def _build(node: Node, on: Moment, easier: float) -> _Run:
     """Return a node as a closure; comparisons hold earlier by `easier`, in the unit of what they compare."""
     match node:
         case Number(value):
@@ -162,7 +60,7 @@ def _build(node: Node, on: _Moment, easier: float) -> _Run:
             return lambda values: reduce(join, [run(values) for run in runs])
 
 
-def _operation(what: str, runs: list[_Run], on: _Moment) -> _Run:
+def _operation(what: str, runs: list[_Run], on: Moment) -> _Run:
     first = runs[0]
     match what:
         case "neg":
@@ -177,9 +75,9 @@ def _operation(what: str, runs: list[_Run], on: _Moment) -> _Run:
             return lambda values: join(first(values), second(values))
 
 
-def _comparison(node: Comparison, left: _Run, right: _Run, on: _Moment, easier: float) -> _Run:
+def _comparison(node: Comparison, left: _Run, right: _Run, on: Moment, easier: float) -> _Run:
     test = on.test(node.what)
-    if easier == _UNCHANGED or node.what in ("==", "!="):
+    if easier == 0.0 or node.what in ("==", "!="):
         return lambda values: test(left(values), right(values))
     shift = -easier if node.what in (">", ">=") else easier
     return lambda values: test(left(values), right(values) + shift)
@@ -197,6 +95,19 @@ def _names(node: Node) -> Iterable[str]:
                 yield from _names(part)
         case Number():
             pass
+
+
+def _sums(node: Node) -> bool:
+    """Return whether there is a sum in it, of which known values may make something unknown."""
+    match node:
+        case Comparison():
+            return _sums(node.left) or _sums(node.right)
+        case Operation(what, parts):
+            return what in SUMS or any(_sums(part) for part in parts)
+        case Junction(_, parts):
+            return any(_sums(part) for part in parts)
+        case _:
+            return False
 
 
 def _comparisons(node: Node) -> Iterable[Comparison]:
@@ -221,9 +132,10 @@ class Expression:
         """Whether it is true or false; otherwise it is a number."""
         self._tree = tree
         self._known = {name: known[name] for name in self.names}
-        self._moment = _build(tree, _MOMENT, easier)
-        self._rows = _build(tree, _ROWS, easier)
-        self._distance = _build(tree, _DISTANCE, _UNCHANGED)
+        self._moment = _build(tree, MOMENT, easier)
+        self._rows = _build(tree, ROWS, easier)
+        self._sure = None if _sums(tree) else _build(tree, SURE, easier)
+        self._distance = _build(tree, DISTANCE, 0.0)
 
     def evaluate(self, values: Mapping[str, Value]) -> float | bool | Unknown:
         """Return what it is with these values: a bool of a condition, else a number.
@@ -250,6 +162,16 @@ class Expression:
         clean = {name: self._column(name, columns.get(name)) for name in self.names}
         with np.errstate(all="ignore"):
             return np.asarray(self._rows(clean), np.float64)
+
+    def truth_rows(self, columns: Mapping[str, Floats | Value], sure: bool) -> npt.NDArray[np.int8]:
+        """Return 1 in each row where a condition holds, 0 where not, 2 where that is not known.
+
+        `sure` says that all values are finite numbers, which spares looking.
+        """
+        if sure and self._sure is not None:
+            return np.asarray(self._sure(columns), np.bool_).view(np.int8)
+        held = self.evaluate_rows(columns)
+        return np.where(np.isnan(held), 2, held).astype(np.int8)
 
     def eased(self, by: float) -> Expression:
         """Return the same condition whose comparisons hold `by` earlier: `x > 35` eased by 2 is `x > 33`.
@@ -333,9 +255,9 @@ class Expression:
 
     def _column(self, name: str, given: Floats | Value) -> Floats | float:
         if isinstance(given, np.ndarray):
-            return given if np.isfinite(given).all() else np.where(np.isfinite(given), given, _NAN)
+            return given if np.isfinite(given).all() else np.where(np.isfinite(given), given, math.nan)
         value = self._number(name, given)
-        return _NAN if isinstance(value, Unknown) else value
+        return math.nan if isinstance(value, Unknown) else value
 
     def _told(self, values: Mapping[str, float]) -> str:
         return ", ".join(f"{name} = {_short(value)}" for name, value in values.items())

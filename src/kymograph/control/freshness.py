@@ -9,6 +9,7 @@ counts as silent, whether its stream stopped or only its own numbers.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -128,20 +129,23 @@ class Freshness:
 
     def rows(
         self, block: Block, names: Iterable[str], now_ns: int, max_age_s: float
-    ) -> dict[str, Floats | Value]:
-        """Return what `Expression.evaluate_rows` takes for the rows of a block that was just taken.
+    ) -> tuple[dict[str, Floats | Value], bool]:
+        """Return what `Expression.truth_rows` takes for the rows of a block that was just taken.
 
         Channels of the block are arrays, in which NaN is filled with the last known value while that is
-        fresh; other names are their newest value, or Unknown.
+        fresh; other names are their newest value, or Unknown. The bool says whether every value is known.
         """
         found: dict[str, Floats | Value] = {}
+        sure = True
         for name in names:
             stream, index = self._places.get(name, ("", 0))
             if stream == block.stream.name:
-                found[name] = self._column(block, index, max_age_s)
+                column, whole = self._column(block, index, max_age_s)
+                found[name], sure = column, sure and whole
             else:
-                found[name] = self.value(name, now_ns, max_age_s)
-        return found
+                value = self.value(name, now_ns, max_age_s)
+                found[name], sure = value, sure and isinstance(value, float)
+        return found, sure
 
     def row_times(self, block: Block) -> Times:
         """Return when each row of the block just taken was measured, in monotonic nanoseconds."""
@@ -160,7 +164,7 @@ class Freshness:
             return None
         column = self._columns(newest)[index]
         last = float(column[-1])
-        if np.isfinite(last):
+        if math.isfinite(last):
             return Sample(last, newest.at_ns)
         known = np.flatnonzero(np.isfinite(column))
         if not len(known):
@@ -168,18 +172,18 @@ class Freshness:
         row = int(known[-1])
         return Sample(float(column[row]), newest.at_ns - int(block.time_ns[-1] - block.time_ns[row]))
 
-    def _column(self, block: Block, index: int, max_age_s: float) -> Floats:
+    def _column(self, block: Block, index: int, max_age_s: float) -> tuple[Floats, bool]:
         newest = self._newest[block.stream.name]
         column = np.asarray(self._columns(newest)[index], np.float64)
         known = np.isfinite(column)
         if known.all():
-            return column
+            return column, True
         times = self.row_times(block)
         last = np.maximum.accumulate(np.where(known, np.arange(block.rows), -1))
         earlier = newest.earlier.get(index)
         filled = np.where(last >= 0, column[last], earlier.value if earlier else np.nan)
         since = np.where(last >= 0, times[last], earlier.time_ns if earlier else times)
-        return np.where(times - since <= max_age_s * 1e9, filled, np.nan)
+        return np.where(times - since <= max_age_s * 1e9, filled, np.nan), False
 
 
 def _fresh(sample: Sample, now_ns: int, max_age_s: float) -> bool:

@@ -23,7 +23,7 @@ it stays until `reset`, unless `latched = false`; a permit returns with its cond
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal, TypeAlias
 
 import numpy as np
@@ -89,6 +89,11 @@ class InterlockTable(BaseModel):
         return self
 
 
+Codes: TypeAlias = np.ndarray[Any, np.dtype[np.int8]]
+_WELL, _DANGER, _NOT_KNOWN = 0, 1, 2
+_INVERSE: Final = np.array([_DANGER, _WELL, _NOT_KNOWN], np.int8)
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """An interlock went from one state to another."""
@@ -128,9 +133,9 @@ class Interlock:
         self.names = tuple(dict.fromkeys(name for part in parts for name in part.names))
         self._state = PENDING
         self._seen = False
+        self._dangerous = False
         self._since_ns: int | None = None
-        self._time_ns: int | None = None
-        self._values: Mapping[str, Value] = {}
+        self._time_ns = -(2**63)
         self._cause = ""
 
     @property
@@ -138,43 +143,32 @@ class Interlock:
         """`ok`, `pending` or `tripped`; only the first lets anything through."""
         return self._state
 
-    @property
-    def margin(self) -> float | None:
-        """How far the present value is from danger, in its unit; negative is beyond. None: no one number."""
-        distance = self._condition.distance(self._values)
-        return -distance if distance is not None and self.is_trip else distance
-
-    @property
-    def reason(self) -> str:
-        """Why it is as it is, with present values; once tripped, those that tripped it."""
-        if self._cause:
-            return self._cause
-        told = self._explain(self._values)
-        if self._state == OK or not self._seen:
-            return told
-        return f"{told}; {'acts' if self.is_trip else 'permits'} after {self.table.for_s:g} s"
-
     def take(self, block: Block, freshness: Freshness, now_ns: int) -> list[Change]:
         """Look at every row of a block that `freshness` has just taken."""
-        values = freshness.values(self.names, now_ns, self.table.max_age_s)
-        before = self._state
-        if before == TRIPPED and self.latched:
-            return self._see(values, now_ns)
-        columns = freshness.rows(block, self.names, now_ns, self.table.max_age_s)
-        moods = self._moods(columns, block.rows)
-        if before == OK and not moods.any():
-            return self._see(values, now_ns)  # the commonest of cases
+        if self._state == TRIPPED and self.latched:
+            return []
+        columns, sure = freshness.rows(block, self.names, now_ns, self.table.max_age_s)
+        held = self._condition.truth_rows(columns, sure)
+        codes = held if self.is_trip else _INVERSE[held]
+        if self._state == OK and not codes.any():
+            return self._pass_over(freshness, now_ns)  # the commonest of cases
+        codes = np.broadcast_to(codes, (block.rows,))
+        first = 0 if self._seen else int(np.argmax(codes != _NOT_KNOWN))
+        codes = self._latch(codes, columns, sure, first)
         times = freshness.row_times(block)
-        edges = np.flatnonzero(np.diff(moods)) + 1
-        rows = np.unique(np.concatenate(([0], edges, edges - 1, [block.rows - 1])))
+        edges = np.flatnonzero(np.diff(codes)) + 1
+        rows = np.unique(np.concatenate(([first], edges, edges - 1, [block.rows - 1])))
+        begun = self._state
         changes: list[Change] = []
-        for row in rows:
-            changes += self._see(_at(columns, int(row)), int(times[row]))
-        return _told(changes + self._see(values, now_ns), before)
+        for row, code, time_ns in zip(rows.tolist(), codes[rows].tolist(), times[rows].tolist(), strict=True):
+            before = self._state
+            if row >= first and self._step(code, time_ns) and self._state == TRIPPED and not changes:
+                changes.append(self._change(before, _at(columns, row)))
+        return self._told(changes, begun, freshness, now_ns)
 
     def tick(self, freshness: Freshness, now_ns: int) -> list[Change]:
         """Look at the newest values, whether new or not: silence is seen here."""
-        return self._see(freshness.values(self.names, now_ns, self.table.max_age_s), now_ns)
+        return self._see(self._newest(freshness, now_ns), now_ns)
 
     def reset(self, freshness: Freshness, now_ns: int) -> list[Change]:
         """Let a latched interlock go, if what tripped it is over.
@@ -184,26 +178,23 @@ class Interlock:
         """
         if self._state != TRIPPED:
             return []
-        values = freshness.values(self.names, now_ns, self.table.max_age_s)
-        danger = self._danger(values)
-        if danger is not False:
-            reason = danger.reason if isinstance(danger, Unknown) else self._explain(values)
+        values = self._newest(freshness, now_ns)
+        if self._code(values):
             raise Refused(
-                f"{self.name} cannot be reset: {reason}", hint="remove the cause first", interlock=self.name
+                f"{self.name} cannot be reset: {self._explain(values)}",
+                hint="remove the cause first",
+                interlock=self.name,
             )
         return self._see(values, now_ns, reset=True)
 
     def refusal(self, freshness: Freshness, now_ns: int) -> Refused | None:
         """Return why nothing passes at this moment, or None if it is ok."""
-        reason = self.reason
-        if self._state == OK:
-            # What was ok when it was last looked at may be stale by now.
-            danger = self._danger(freshness.values(self.names, now_ns, self.table.max_age_s))
-            if danger is False:
-                return None
-            reason = danger.reason if isinstance(danger, Unknown) else reason
+        values = self._newest(freshness, now_ns)
+        # What was ok when it was last looked at may be stale by now.
+        if self._state == OK and not self._code(values):
+            return None
         return Refused(
-            f"interlock {self.name}: {reason}",
+            f"interlock {self.name}: {self._reason(values)}",
             hint="reset it when the cause is gone" if self.latched and self._state == TRIPPED else "",
             interlock=self.name,
             state=self._state,
@@ -214,105 +205,123 @@ class Interlock:
         places = self.table.applies_to
         return not places or instrument in places or f"{instrument}.{target}" in places
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the interlock as anyone may see it."""
+    def to_dict(self, freshness: Freshness, now_ns: int) -> dict[str, Any]:
+        """Return the interlock as anyone may see it.
+
+        `reason` is why it is in its state, once tripped with the values that tripped it; `now` how things
+        stand; `margin` how far danger is, negative beyond it, or None if that is no one number.
+        """
+        values = self._newest(freshness, now_ns)
+        distance = self._condition.distance(values)
+        margin = -distance if distance is not None and self.is_trip else distance
         return {
-            "name": self.name, "state": self._state, "reason": self.reason, "margin": self.margin,
-            "now": self._explain(self._values), "kind": "trip" if self.is_trip else "permit",
+            "name": self.name, "state": self._state, "reason": self._reason(values), "margin": margin,
+            "now": self._explain(values), "kind": "trip" if self.is_trip else "permit",
             "expression": self._condition.text, "latched": self.latched, "message": self.table.message,
             "applies_to": list(self.table.applies_to), "names": list(self.names),
         }  # fmt: skip
 
-    def _moods(self, columns: Mapping[str, Any], rows: int) -> np.ndarray[Any, np.dtype[np.int8]]:
-        """Return a number for each row: 0 where all is well, else the same until something changes."""
-        held = _codes(self._condition, columns)
-        moods = held if self.is_trip else _INVERSE[held]
-        if self._state != OK or moods.any():
-            for place, part in ((4, self._eased), (16, self._clear)):
-                if part is not None:
-                    moods = moods + np.int8(place) * _codes(part, columns)
-        return np.broadcast_to(moods, (rows,))
+    def _newest(self, freshness: Freshness, now_ns: int) -> dict[str, Value]:
+        return freshness.values(self.names, now_ns, self.table.max_age_s)
 
-    def _danger(self, values: Mapping[str, Value]) -> bool | Unknown:
-        """Return whether it is dangerous, with regard to what it was before."""
+    def _pass_over(self, freshness: Freshness, now_ns: int) -> list[Change]:
+        """Stay ok after rows in which all is well, unless they came too late to mean anything."""
+        if all(freshness.fresh(name, now_ns, self.table.max_age_s) for name in self.names):
+            self._time_ns = max(self._time_ns, now_ns)
+            return []
+        return self.tick(freshness, now_ns)
+
+    def _latch(self, codes: Codes, columns: Mapping[str, Any], sure: bool, first: int) -> Codes:
+        """Return the codes with danger going on until it is cleared, by hysteresis or by `clear`."""
+        if self._eased is None and self._clear is None:
+            return codes
+        part = self._clear or self._eased
+        held = part.truth_rows(columns, sure) if part is not None else codes
+        over = held == (1 if self._clear is not None or not self.is_trip else 0)
+        sets, rests = codes != _WELL, (codes == _WELL) & over
+        sets[:first] = False  # before the first values nothing was dangerous
+        last = np.maximum.accumulate(np.where(sets | rests, np.arange(len(codes)), -1))
+        dangerous = np.where(last >= 0, sets[last], self._dangerous)
+        return np.where((codes == _WELL) & dangerous, np.int8(_DANGER), codes)
+
+    def _code(self, values: Mapping[str, Value]) -> int:
+        """Return whether it is well, dangerous or not known, with regard to what it was before."""
         held = self._condition.evaluate(values)
         if isinstance(held, Unknown):
-            return held
-        bad = bool(held) is self.is_trip
-        if bad or self._state == OK or not self._seen:
-            return bad
-        if self._clear is not None:
-            cleared = self._clear.evaluate(values)
-            return cleared if isinstance(cleared, Unknown) else not cleared
-        if self._eased is not None:
-            held = self._eased.evaluate(values)
-            return held if isinstance(held, Unknown) else bool(held) is self.is_trip
-        return False
+            return _NOT_KNOWN
+        if bool(held) is self.is_trip:
+            return _DANGER
+        part = self._clear or self._eased
+        if not self._dangerous or part is None:
+            return _WELL
+        held = part.evaluate(values)
+        if isinstance(held, Unknown):
+            return _DANGER
+        return _WELL if bool(held) is (self._clear is not None or not self.is_trip) else _DANGER
 
     def _see(self, values: Mapping[str, Value], time_ns: int, reset: bool = False) -> list[Change]:
-        """Go on to what these values mean at this time; times never run backwards."""
-        now_ns = self._time_ns = time_ns if self._time_ns is None else max(time_ns, self._time_ns)
-        self._values = values
-        if self._state == TRIPPED and self.latched and not reset:
-            return []
-        danger = self._danger(values)
-        if isinstance(danger, Unknown):
-            # Before the first values there is nothing to act upon; afterwards silence is unsafe at once.
-            return self._go(TRIPPED, danger.reason, now_ns) if self._seen else []
-        after = self._trip(danger, now_ns) if self.is_trip else self._permit(danger, now_ns)
-        self._seen = True
-        return self._go(after, "", now_ns)
+        before = self._state
+        changed = self._step(self._code(values), time_ns, reset)
+        return [self._change(before, values)] if changed else []
 
-    def _trip(self, danger: bool, now_ns: int) -> str:
-        if not danger or self._state == TRIPPED:
-            return TRIPPED if danger else OK
-        return TRIPPED if self._lasted(now_ns) else PENDING
-
-    def _permit(self, danger: bool, now_ns: int) -> str:
-        if danger or self._state == OK:
-            return TRIPPED if danger else OK
-        return OK if self._lasted(now_ns) else PENDING
-
-    def _lasted(self, now_ns: int) -> bool:
-        """Return whether what began at the first of these calls has lasted for `for_s`."""
-        if self._since_ns is None:
-            self._since_ns = now_ns
-        return now_ns - self._since_ns >= self.table.for_s * 1e9
-
-    def _go(self, after: str, why: str, now_ns: int) -> list[Change]:
-        before, self._state = self._state, after
+    def _step(self, code: int, time_ns: int, reset: bool = False) -> bool:
+        """Go on to what a code means at this time and return whether the state is another one."""
+        now_ns = self._time_ns = max(time_ns, self._time_ns)  # times never run backwards
+        before = self._state
+        if code == _NOT_KNOWN and not self._seen:
+            return False  # before the first values there is nothing to act upon
+        self._seen, self._dangerous = True, code != _WELL
+        if before == TRIPPED and self.latched and not reset:
+            return False
+        if code == _NOT_KNOWN:
+            after = TRIPPED  # silence is unsafe, and max_age_s was its patience
+        elif self.is_trip:
+            after = self._wait(code == _DANGER, TRIPPED, OK, now_ns)
+        else:
+            after = self._wait(code == _WELL, OK, TRIPPED, now_ns)
         if after != PENDING:
             self._since_ns = None
-        if before == after:
-            return []
-        told = why or self._explain(self._values)
-        reason = f"{self.table.message}: {told}" if self.table.message and after == TRIPPED else told
-        self._cause = reason if after == TRIPPED else ""
-        return [Change(self.name, before, after, reason, now_ns, self._actions if after == TRIPPED else None)]
+        self._state = after
+        return after != before
+
+    def _wait(self, holds: bool, then: str, otherwise: str, now_ns: int) -> str:
+        """Return `then` once something has held for `for_s`, and `otherwise` where it does not hold."""
+        if not holds or self._state == then:
+            return then if holds else otherwise
+        if self._since_ns is None:
+            self._since_ns = now_ns
+        return then if now_ns - self._since_ns >= self.table.for_s * 1e9 else PENDING
+
+    def _told(self, changes: list[Change], begun: str, freshness: Freshness, now_ns: int) -> list[Change]:
+        """Return the first trip of a block, and where it ended: a noisy channel is no flood of events."""
+        state = TRIPPED if changes else begun
+        values = self._newest(freshness, now_ns)
+        self._step(self._code(values), now_ns)
+        return [*changes, self._change(state, values)] if self._state != state else changes
+
+    def _change(self, before: str, values: Mapping[str, Value]) -> Change:
+        """Return that the state became what it is, and keep why if it tripped."""
+        told = self._explain(values)
+        trips = self._state == TRIPPED
+        reason = f"{self.table.message}: {told}" if self.table.message and trips else told
+        self._cause = reason if trips else ""
+        return Change(
+            self.name, before, self._state, reason, self._time_ns, self._actions if trips else None
+        )  # fmt: skip
+
+    def _reason(self, values: Mapping[str, Value]) -> str:
+        if self._state == TRIPPED:
+            return self._cause
+        told = self._explain(values)
+        if self._state == OK or self._since_ns is None:
+            return told
+        return f"{told}; {'acts' if self.is_trip else 'permits'} after {self.table.for_s:g} s"
 
     def _explain(self, values: Mapping[str, Value]) -> str:
-        told = self._condition.explain(values)
-        if self._clear is None or self._state == OK:
-            return told
-        return f"{told}; clear when {self._clear.text}"
-
-
-_INVERSE: Final = np.array([1, 0, 2], np.int8)
-
-
-def _codes(condition: Expression, columns: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.int8]]:
-    """Return 1 in rows where a condition holds, 0 where not, and 2 where that is not known."""
-    held = condition.evaluate_rows(columns)
-    return np.where(np.isnan(held), 2, held).astype(np.int8)
-
-
-def _told(changes: list[Change], before: str) -> list[Change]:
-    """Leave of a block's changes the first trip and where it ended: a noisy channel is no flood of events."""
-    kept = [change for change in changes if change.after == TRIPPED][:1]
-    if not changes or changes[-1] in kept:
-        return kept
-    state = kept[-1].after if kept else before
-    return kept if changes[-1].after == state else [*kept, replace(changes[-1], before=state)]
+        """Say how things stand; of what is not known, only that."""
+        held = self._condition.evaluate(values)
+        told = held.reason if isinstance(held, Unknown) else self._condition.explain(values)
+        return f"{told}; clear when {self._clear.text}" if self._clear and self._dangerous else told
 
 
 def _at(columns: Mapping[str, Any], row: int) -> dict[str, Value]:

@@ -49,7 +49,10 @@ class Interlocks:
             return [change for lock in watching for change in lock.take(block, self._freshness, now_ns)]
 
     def put(self, name: str, value: float | str | None, now_ns: int) -> list[Change]:
-        """Say what a word is now, and look at the interlocks that use it."""
+        """Say what a word is now, and look at the interlocks that use it.
+
+        A word grows old as a channel does: it is to be said again before `max_age_s` is over.
+        """
         with self._guard:
             self._freshness.put(name, value, now_ns)
             using = [lock for lock in self._locks.values() if name in lock.names]
@@ -92,7 +95,7 @@ class Interlocks:
         with self._guard:
             return lock.reset(self._freshness, now_ns)
 
-    def to_dict(self) -> list[dict[str, Any]]:
+    def to_dict(self, now_ns: int) -> list[dict[str, Any]]:
         """Return all interlocks as anyone may see them."""
         with self._guard:
-            return [lock.to_dict() for lock in self._locks.values()]
+            return [lock.to_dict(self._freshness, now_ns) for lock in self._locks.values()]

@@ -91,5 +91,5 @@ class Armings(RuleBasedStateMachine):
         self.arming.expire(self.now_ns)
 
 
-Armings.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Armings.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
 test_expired_arming_never_executes = Armings.TestCase

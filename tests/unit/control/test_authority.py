@@ -197,5 +197,5 @@ class OneHolder(RuleBasedStateMachine):
         assert len(through) <= 1
 
 
-OneHolder.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+OneHolder.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
 test_never_two_holders = OneHolder.TestCase

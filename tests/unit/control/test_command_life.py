@@ -210,5 +210,5 @@ class Lives(RuleBasedStateMachine):
             assert self.commands.get(which).state == states[-1]
 
 
-Lives.TestCase.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
+Lives.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
 test_lives = Lives.TestCase

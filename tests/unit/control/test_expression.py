@@ -223,6 +223,12 @@ def test_rows_are_what_each_row_is(text, rows):
             assert math.isnan(value)
         else:
             assert value == pytest.approx(float(alone))
+    if made.is_condition:
+        sure = bool(np.isfinite(list(columns.values())).all())
+        expected = np.where(np.isnan(found), 2, found)
+        for known in {False, sure}:
+            truth = np.broadcast_to(made.truth_rows(columns, known), (len(rows),))
+            assert truth.tolist() == expected.tolist()
 
 
 def test_rows_may_have_values_that_are_the_same_in_all_of_them():

@@ -112,5 +112,5 @@ class Latch(RuleBasedStateMachine):
             assert self.stopped
 
 
-Latch.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+Latch.TestCase.settings = settings(max_examples=50, stateful_step_count=30, deadline=None)
 test_it_holds_in_every_history = Latch.TestCase
