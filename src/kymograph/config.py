@@ -184,6 +184,8 @@ class Config(_Table):
     recording: RecordingTable = RecordingTable()
     ring: RingTable = RingTable()
     instruments: dict[Name, InstrumentTable] = Field(default_factory=dict)
+    interlocks: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    """`[interlocks.NAME]`, see `control/interlock.py`, which checks them."""
     faces: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """`[faces.NAME]`: what each face needs to know, checked by the face."""
     environment: dict[Annotated[str, AfterValidator(_variable)], Annotated[str, AfterValidator(_key)]] = (

@@ -20,6 +20,7 @@ from kymograph.cli import (
     recordings,
     serve,
     simulate,
+    stop_all,
     verify,
     view,
 )
@@ -53,7 +54,7 @@ def kymograph(
     """Acquire from instruments, record without losing a row, see it live, download it in any format."""
 
 
-for _module in (serve, check, doctor, drivers, simulate, mirror, view, verify):
+for _module in (serve, check, doctor, drivers, simulate, mirror, view, verify, stop_all):
     _module.add_to(app)
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(audit.app, name="audit")

@@ -128,9 +128,41 @@ class EngineClient(RingHistory):
         """See `StationService.configure`."""
         return self._call("configure", instrument=instrument, options=options, port=port)
 
-    def command(self, instrument: str, command: str, arguments: Mapping[str, Any]) -> Plain:
+    def command(
+        self,
+        instrument: str,
+        command: str,
+        arguments: Mapping[str, Any],
+        by: str = "",
+        fence: int | None = None,
+    ) -> Plain:
         """See `StationService.command`."""
-        return self._call("command", instrument=instrument, command=command, arguments=arguments)
+        told = {"instrument": instrument, "command": command, "arguments": arguments}
+        return self._call("command", **told, by=by, fence=fence)
+
+    def control(self) -> Plain:
+        """See `StationService.control`."""
+        return self._call("control")
+
+    def stop_all(self, by: str, reason: str = "") -> Plain:
+        """See `StationService.stop_all`."""
+        return self._call("stop_all", by=by, reason=reason)
+
+    def reset_stop(self, by: str, number: int | None = None) -> Plain:
+        """See `StationService.reset_stop`."""
+        return self._call("reset_stop", by=by, number=number)
+
+    def take_control(self, by: str, ttl_s: float) -> Plain:
+        """See `StationService.take_control`."""
+        return self._call("take_control", by=by, ttl_s=ttl_s)
+
+    def give_up_control(self, by: str, break_: bool = False) -> Plain:
+        """See `StationService.give_up_control`."""
+        return self._call("give_up_control", by=by, break_=break_)
+
+    def reset_interlock(self, name: str, by: str) -> Plain:
+        """See `StationService.reset_interlock`."""
+        return self._call("reset_interlock", name=name, by=by)
 
     def streams(self) -> list[Plain]:
         """See `StationService.streams`."""

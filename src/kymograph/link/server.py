@@ -29,6 +29,14 @@ WORKERS: Final = 16
 """Calls answered side by side: one may wait 30 s for a device, the others must not."""
 
 
+def _is_stop(frame: frames.Frame) -> bool:
+    """Return whether a call must not wait for a worker, whatever all of them are busy with."""
+    try:
+        return frames.unpack(frame.body)[0] == "stop_all"
+    except (KymographError, LookupError, TypeError):
+        return False  # answered as malformed, in its turn
+
+
 class _BlockSink:
     """A subscription of one connection."""
 
@@ -61,7 +69,11 @@ class _Connection:
         """Read frames until the other side is gone."""
         try:
             while (frame := frames.receive(self._sock)) is not None:
-                if frame.kind == frames.CALL:
+                if frame.kind == frames.CALL and _is_stop(frame):
+                    threading.Thread(
+                        target=self._answer, args=(frame,), name="link-stop", daemon=True
+                    ).start()
+                elif frame.kind == frames.CALL:
                     self._pool.submit(self._answer, frame)
         except (KymographError, OSError) as error:
             log.warning("link closed: %s", error)

@@ -66,8 +66,54 @@ class StationService(Protocol):
         """
         ...
 
-    def command(self, instrument: str, command: str, arguments: Mapping[str, Any]) -> Plain:
-        """Have the instrument's driver run a command; refused at once if it is not open."""
+    def command(
+        self,
+        instrument: str,
+        command: str,
+        arguments: Mapping[str, Any],
+        by: str = "",
+        fence: int | None = None,
+    ) -> Plain:
+        """Have the instrument's driver run a command; refused at once if it is not open.
+
+        One of an instrument that moves something needs control: under the lease of that `fence`, or, without,
+        that of `by`, who takes it if nobody has it.
+
+        Raises:
+            Conflict: another holds control.
+            Refused: everything is stopped, or an interlock forbids it.
+        """
+        ...
+
+    def control(self) -> Plain:
+        """Return `stopped stop lease interlocks actuators`: who may move what, and where it is."""
+        ...
+
+    def stop_all(self, by: str, reason: str = "") -> Plain:
+        """Bring everything into its safe state and let nothing move until that is reset; needs no lease.
+
+        Answers `stopped stop sent{instrument: how it went}`.
+        """
+        ...
+
+    def reset_stop(self, by: str, number: int | None = None) -> Plain:
+        """Reset a stop: without `number` one is answered as `confirm`, with it the stop is over."""
+        ...
+
+    def take_control(self, by: str, ttl_s: float) -> Plain:
+        """Take control, or keep it for longer; return the lease.
+
+        Raises:
+            Conflict: another holds it.
+        """
+        ...
+
+    def give_up_control(self, by: str, break_: bool = False) -> Plain:
+        """Give control back, or take it from whoever has it; what moves is made safe."""
+        ...
+
+    def reset_interlock(self, name: str, by: str) -> Plain:
+        """Let a latched interlock go; nothing moves."""
         ...
 
     def streams(self) -> list[Plain]:

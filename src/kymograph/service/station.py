@@ -21,6 +21,7 @@ from kymograph.model.event import Event
 from kymograph.model.recording import Recording
 from kymograph.service.chronicle import Chronicle
 from kymograph.service.contract import BlockSink, Plain
+from kymograph.service.controls import Controls
 from kymograph.service.history import RingHistory
 from kymograph.service.instruments import Instruments
 from kymograph.service.recordings import Recordings
@@ -60,6 +61,9 @@ class Station(RingHistory):
         self._chronicle = Chronicle(self.folder, self._recorders_of)
         self._instruments = Instruments(config, self.clock, self._notice)
         self.recordings = Recordings(self.folder, config.recording, self.clock, self._chronicle.tell)
+        self._controls = Controls(
+            config.interlocks, self._instruments, self.clock, self._notice, config.station.data
+        )
         self._began: dict[str, list[str]] = {}
         """Instruments that a recording started to acquire, and that its end stops, by recording."""
         self._started_ns = self.clock.now_ns()
@@ -73,6 +77,7 @@ class Station(RingHistory):
         continued = self.recordings.recover()
         names = {stream.name for recording in continued for stream in recording.streams}
         known = names & set(self._instruments.stream_names)
+        self._controls.start()
         self._instruments.launch({self._instruments.of_stream(name).name for name in known})
         for recording in continued:
             self._listen(self.recordings.begin(recording).recording)
@@ -85,6 +90,7 @@ class Station(RingHistory):
         for recorder in self.recordings.running():
             self._unlisten(recorder.recording)
         self.recordings.shutdown(max(timeout_s - 2.0, 1.0))
+        self._controls.shutdown()
         self._instruments.shutdown(max(deadline - time.monotonic(), 0.5))
         self._chronicle.close()
         self.folder.close()
@@ -220,17 +226,48 @@ class Station(RingHistory):
         self._notice(f"instrument/{instrument}", "state", told)
         return self.instrument(instrument)
 
-    def command(self, instrument: str, command: str, arguments: Mapping[str, Any]) -> Plain:
+    def command(
+        self,
+        instrument: str,
+        command: str,
+        arguments: Mapping[str, Any],
+        by: str = "",
+        fence: int | None = None,
+    ) -> Plain:
         """See `StationService.command`."""
         told: Plain = {"instrument": instrument, "command": command, "arguments": dict(arguments)}
         source = f"instrument/{instrument}"
         try:
-            result = self._instruments.get(instrument).command(command, arguments)
+            result = self._controls.command(instrument, command, arguments, by, fence)
         except KymographError as error:
             self._notice(source, "command", {**told, "outcome": error.code, "error": error.message})
             raise
         self._notice(source, "command", {**told, "outcome": "done", "result": result})
         return {**told, "result": result}
+
+    def control(self) -> Plain:
+        """See `StationService.control`."""
+        return self._controls.status()
+
+    def stop_all(self, by: str, reason: str = "") -> Plain:
+        """See `StationService.stop_all`."""
+        return self._controls.stop_all(by, reason)
+
+    def reset_stop(self, by: str, number: int | None = None) -> Plain:
+        """See `StationService.reset_stop`."""
+        return self._controls.reset_stop(by, number)
+
+    def take_control(self, by: str, ttl_s: float) -> Plain:
+        """See `StationService.take_control`."""
+        return self._controls.take(by, ttl_s)
+
+    def give_up_control(self, by: str, break_: bool = False) -> Plain:
+        """See `StationService.give_up_control`."""
+        return self._controls.give_up(by, break_)
+
+    def reset_interlock(self, name: str, by: str) -> Plain:
+        """See `StationService.reset_interlock`."""
+        return self._controls.reset_interlock(name, by)
 
     # -- recordings ----------------------------------------------------------------------------------------
     def record_start(self, request: Mapping[str, Any]) -> Plain:

@@ -19,7 +19,17 @@ from kymograph.service.contract import StationService
 from kymograph.service.keys import KeyStore
 from kymograph.service.mirrors import MirrorRegister
 from kymograph.web import faces, files, problems
-from kymograph.web.api import drivers, health, instruments, mirrors, recordings, session, station, streams
+from kymograph.web.api import (
+    control,
+    drivers,
+    health,
+    instruments,
+    mirrors,
+    recordings,
+    session,
+    station,
+    streams,
+)
 from kymograph.web.api import files as recording_files
 from kymograph.web.api.models import Problem
 from kymograph.web.auth import PUBLIC, Guard, declared_scopes, needs, refuse_undeclared
@@ -39,6 +49,7 @@ _NOUNS: Final = (
     recordings,
     recording_files,
     mirrors,
+    control,
     drivers,
     session,
     health,

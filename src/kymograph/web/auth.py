@@ -52,6 +52,10 @@ class Caller:
     by_cookie: bool = False
     key: Key | None = None
 
+    def signs(self, by: str) -> str:
+        """Return whom a request is from: the name of the key, else what the client calls itself."""
+        return self.name if self.key is not None else by or self.name or "local"
+
     def require(self, scope: str) -> None:
         """Refuse whoever may not do this.
 

@@ -12,8 +12,8 @@ from kymograph.cli import app as tree
 from kymograph.cli.app import run
 
 COMMANDS = [
-    "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "view", "verify", "recordings",
-    "audit", "key",
+    "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "view", "verify", "stop-all",
+    "recordings", "audit", "key",
 ]  # fmt: skip
 
 

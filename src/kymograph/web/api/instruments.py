@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 
 from kymograph.service.keys import CONTROL, READ
 from kymograph.web.api.answers import problems
 from kymograph.web.api.models import Arguments, InstrumentDetail, InstrumentOut, Page, Settings
-from kymograph.web.auth import needs
+from kymograph.web.auth import Caller, needs
 from kymograph.web.front import FrontDep
 
 router = APIRouter(prefix="/v1/instruments", tags=["instruments"])
+
+Controller = Annotated[Caller, needs(CONTROL)]
 
 
 @router.get("", response_model=Page[InstrumentOut], responses=problems(), dependencies=[needs(READ)])
@@ -51,7 +53,8 @@ def configure(front: FrontDep, name: str, settings: Settings) -> dict[str, Any]:
     return front.engine.configure(name, settings.options, settings.port)
 
 
-@router.post("/{name}/commands/{command}", responses=problems(404, 409, 502), dependencies=[needs(CONTROL)])
-def command(front: FrontDep, name: str, command: str, arguments: Arguments) -> dict[str, Any]:
-    """Have the instrument's driver do something; refused at once if it is not open."""
-    return front.engine.command(name, command, arguments.arguments)
+@router.post("/{name}/commands/{command}", responses=problems(404, 409, 502))
+def command(front: FrontDep, caller: Controller, name: str, command: str, told: Arguments) -> dict[str, Any]:
+    """Have the instrument's driver do something; refused at once if it is not open, or if another holds
+    control of what moves."""
+    return front.engine.command(name, command, told.arguments, caller.signs(told.by), told.fence)

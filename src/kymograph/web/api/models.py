@@ -146,9 +146,11 @@ class Settings(Wish):
 
 
 class Arguments(Wish):
-    """What a command is given."""
+    """What a command is given, and, of what moves something, by whom and under which lease."""
 
     arguments: Notes = {}
+    by: Words = ""
+    fence: int | None = None
 
 
 class ChannelOut(Answer):

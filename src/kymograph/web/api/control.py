@@ -1,0 +1,124 @@
+"""`/v1/control`: who may move what, the stop of everything, and interlocks."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from kymograph.model.limits import LEASE_S_MAX, LEASE_S_MIN
+from kymograph.service.keys import ADMIN, CONTROL, READ
+from kymograph.web.api.answers import problems
+from kymograph.web.api.models import Answer, Name, Wish, Words
+from kymograph.web.auth import Caller, needs
+from kymograph.web.front import FrontDep
+
+router = APIRouter(prefix="/v1/control", tags=["control"])
+
+Anyone = Annotated[Caller, needs(READ)]
+Controller = Annotated[Caller, needs(CONTROL)]
+Admin = Annotated[Caller, needs(ADMIN)]
+
+
+class LeaseOut(Answer):
+    """Control in somebody's hand."""
+
+    group: str
+    holder: str
+    fence: int
+    """To be sent with each command: one that is older than the present holder's moves nothing."""
+    held_s: float
+    remaining_s: float
+
+
+class ControlOut(Answer):
+    """Who may move what."""
+
+    stopped: bool
+    stop: dict[str, Any] | None
+    lease: LeaseOut | None
+    interlocks: list[dict[str, Any]]
+    actuators: list[dict[str, Any]]
+
+
+class StopOut(Answer):
+    """A stop, and how it went for each instrument."""
+
+    stopped: bool
+    stop: dict[str, Any] | None
+    sent: dict[str, str] = Field(default_factory=dict)
+    confirm: int | None = None
+    """The number that the second step of a reset gives back."""
+
+
+class StopIn(Wish):
+    """Who stops everything, and why."""
+
+    by: Words = ""
+    reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class ResetIn(Wish):
+    """A step of a reset: without a number the first, with the number of the first the second."""
+
+    by: Words = ""
+    confirm: int | None = None
+
+
+class LeaseIn(Wish):
+    """Who wants control, and for how long."""
+
+    by: Words = ""
+    ttl_s: Annotated[float, Field(ge=LEASE_S_MIN, le=LEASE_S_MAX)] = 30.0
+
+
+class WhoIn(Wish):
+    """Who does it; the name of the key that was sent counts more."""
+
+    by: Words = ""
+
+
+@router.get("", response_model=ControlOut, responses=problems(), dependencies=[needs(READ)])
+def control(front: FrontDep) -> dict[str, Any]:
+    """Return who holds control, what is stopped, every interlock, and where each actuator is."""
+    return front.engine.control()
+
+
+@router.post("/stop", response_model=StopOut, responses=problems())
+def stop(front: FrontDep, caller: Anyone, told: StopIn) -> dict[str, Any]:
+    """Bring everything into its safe state and let nothing move until that is reset. For anybody."""
+    return front.engine.stop_all(caller.signs(told.by), told.reason)
+
+
+@router.post("/stop/reset", response_model=StopOut, responses=problems(409))
+def reset(front: FrontDep, caller: Controller, told: ResetIn) -> dict[str, Any]:
+    """Reset a stop in two steps; nothing moves by it."""
+    return front.engine.reset_stop(caller.signs(told.by), told.confirm)
+
+
+@router.post("/lease", response_model=LeaseOut, responses=problems(409))
+def take(front: FrontDep, caller: Controller, told: LeaseIn) -> dict[str, Any]:
+    """Take control, or keep it for longer; 409 says who holds it, and for how long."""
+    return front.engine.take_control(caller.signs(told.by), told.ttl_s)
+
+
+@router.post("/lease/release", response_model=ControlOut, responses=problems(409))
+def release(front: FrontDep, caller: Controller, told: WhoIn) -> dict[str, Any]:
+    """Give control back; what moves is made safe."""
+    return front.engine.give_up_control(caller.signs(told.by))
+
+
+@router.post("/lease/break", response_model=ControlOut, responses=problems())
+def break_(front: FrontDep, caller: Admin, told: WhoIn) -> dict[str, Any]:
+    """Take control from whoever has it, as an admin; what moves is made safe."""
+    return front.engine.give_up_control(caller.signs(told.by), break_=True)
+
+
+@router.post("/interlocks/{name}/{action}", response_model=ControlOut, responses=problems(404, 409))
+def reset_interlock(
+    front: FrontDep, caller: Controller, name: Name, action: Literal["reset"], told: WhoIn
+) -> dict[str, Any]:
+    """Let a latched interlock go, if its cause is gone; nothing moves by it."""
+    del action
+    return front.engine.reset_interlock(name, caller.signs(told.by))
