@@ -31,7 +31,7 @@ from kymograph.drivers.shapes import PortDriver
 from kymograph.drivers.stm32_binary import FrameWire
 from kymograph.drivers.stm32_channels import SCENARIOS, VALVES, actuators, stream, to_pattern
 from kymograph.drivers.stm32_options import Stm32Options, link_load
-from kymograph.drivers.stm32_orders import NACK, STATUS, Answer, Order, Wire
+from kymograph.drivers.stm32_orders import NACK, STATUS, Answer, Order, Wire, hint_for
 from kymograph.drivers.stm32_text import TextWire
 from kymograph.model.actuator import Actuator
 from kymograph.model.block import Rows
@@ -50,10 +50,17 @@ log = logging.getLogger(__name__)
 
 OPEN_TIMEOUT_S: Final = 2.5
 STATUS_WAIT_S: Final = 0.5
+FAST_HZ: Final = 1000.0
+FAST_BLOCK_S: Final = 0.008
+"""From this rate on rows travel in blocks of so long: they are on a screen within a blink."""
+SLOW_BLOCK_S: Final = 0.02
+_READY_BYTES: Final = 2048
+"""Half of what the kernel keeps ready of a serial line."""
 _SLICE_S: Final = 0.01
 _SAFE_WRITE_S: Final = 0.1
 """How long the safe state may wait for room on a wire that takes nothing."""
-_FLUSH_READS_MAX: Final = 16
+_FLUSH_READS_MAX: Final = 64
+_FLUSH_S: Final = 0.001
 _READ_BACK_S_MAX: Final = 3.0
 """Frames tell the valves each second; older than this they are not known."""
 
@@ -65,11 +72,15 @@ class Stm32(PortDriver[Stm32Options]):
 
     Options: ClassVar[type[DriverOptions]] = Stm32Options
     baud: ClassVar[int] = 230_400
+    paced: ClassVar[bool] = True
 
     def __init__(self, options: Stm32Options, clock: Clock, port: str = "") -> None:
         super().__init__(options, clock, port)
         self.silence_s = options.silence_s
         self._streams = (stream(options.channels, options.rate_hz),)
+        self._block_s = options.block_s or (FAST_BLOCK_S if options.rate_hz >= FAST_HZ else SLOW_BLOCK_S)
+        load = link_load(options, "", self.baud)
+        self._step_s = _READY_BYTES / load.needed_bytes_per_s if load else self._block_s
         self._actuators = actuators(options.safe)
         self._wire = self._made_wire()
         self._acquiring = False
@@ -142,7 +153,7 @@ class Stm32(PortDriver[Stm32Options]):
                 f"the controller on {where} speaks {other}", hint=f'set protocol = "{other}" in its options'
             )
         if reason := self._wire.mismatch():
-            raise DeviceError(f"{where}: {reason}", hint=_hint(reason), port=where)
+            raise DeviceError(f"{where}: {reason}", hint=hint_for(reason), port=where)
         raise DeviceSilent(
             f"nothing that makes sense from {where}",
             hint='check the baud rate, and whether the device speaks "text" or "frames"',
@@ -171,18 +182,37 @@ class Stm32(PortDriver[Stm32Options]):
     def _flush(self) -> None:
         """Throw away the samples that wait from a time when nobody read; hear the answers among them."""
         for _ in range(_FLUSH_READS_MAX):
-            if not (data := self.receive(0.0)):
-                return
+            data = self.receive(_FLUSH_S)
             self._take_in(data)
+            if len(data) < _READY_BYTES:
+                return
 
     def read(self, timeout_s: float) -> Sequence[Rows]:
-        """Return the samples that have come whole."""
+        """Return the samples that have come whole, gathered for a few milliseconds."""
         self._beat()
-        self._take_in(self.receive(timeout_s if not self._pending else 0.0))
+        self._take_in(self._gather(timeout_s if not self._pending else 0.0))
         rows, self._pending = self._pending, []
         self.fell_silent = self._wire.fell_silent or self.fell_silent
         self.check_silence(bool(rows))
         return rows
+
+    def _gather(self, timeout_s: float) -> bytes:
+        """Return what comes within a block's time after the first byte.
+
+        The kernel keeps 4 KiB ready: at high rates it is emptied several times within one block.
+        """
+        data = self.receive(timeout_s)
+        if not data:
+            return b""
+        pieces = [data]
+        until_ns = self.clock.monotonic_ns() + int(self._block_s * 1e9)
+        while (left_s := (until_ns - self.clock.monotonic_ns()) / 1e9) > 0:
+            # A full buffer has more behind it.
+            full = len(pieces[-1]) >= _READY_BYTES * 2 - 1
+            if self.stop_wanted.wait(0 if full else min(left_s, self._step_s)):
+                break
+            pieces.append(self.receive(left_s if full else 0.0))
+        return b"".join(pieces)
 
     def _take_in(self, data: bytes) -> None:
         if data:
@@ -270,7 +300,15 @@ class Stm32(PortDriver[Stm32Options]):
                 return None
             self._beat()
             self._take_in(self.receive(min(left_s, _SLICE_S)))
+            self._hand_on()
         return self._answered[order.key]
+
+    def _hand_on(self) -> None:
+        """Let rows go while an answer is awaited: what watches over them must not stand still."""
+        if self.deliver is not None and self._pending:
+            rows, self._pending = self._pending, []
+            self.check_silence(True)
+            self.deliver(rows)
 
     def _carry_out(self, order: Order, wait: bool) -> dict[str, Any]:
         """Send an order and say how it ended.
@@ -359,16 +397,3 @@ class Stm32(PortDriver[Stm32Options]):
             self._send(self._wire.valves(self.options.safe), _SAFE_WRITE_S)
         except PortError as error:
             log.warning("%s: the safe state could not be sent: %s", self.port, error)
-
-
-def _hint(reason: str) -> str:
-    said = reason.lower()
-    if "channels" in said:
-        return "set channels in the options to what the device measures, in its order"
-    if "calls itself" in said:
-        return "give this device's own port, or its name in the option device"
-    if "ld1:" in said:
-        return "this is the controller's demonstration firmware, which sends no measurements"
-    if "motor" in said or "aktif" in said:
-        return "this is the stepper controller; give the other port"
-    return "give the controller's own port, for example serial://by-id/usb-STMicro*"

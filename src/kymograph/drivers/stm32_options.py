@@ -37,6 +37,8 @@ class Stm32Options(DriverOptions):
     """After so long without one the device takes its safe state."""
     device: str = ""
     safe: str = Field(default="000000000", pattern="^[01]{9}$")
+    block_s: float | None = Field(default=None, ge=0.001, le=0.1)
+    """Rows travel in blocks of so long; shorter is sooner, longer is less work. Else it goes by the rate."""
     silence_s: float = Field(default=5.0, ge=0.5, le=60)
 
     @model_validator(mode="after")

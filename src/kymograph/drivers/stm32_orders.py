@@ -93,3 +93,17 @@ class Wire(Protocol):
     def facts(self) -> dict[str, object]:
         """Return what it said of itself."""
         ...
+
+
+def hint_for(reason: str) -> str:
+    """Return what to do about a device that is not the one that is wanted."""
+    said = reason.lower()
+    if "channels" in said:
+        return "set channels in the options to what the device measures, in its order"
+    if "calls itself" in said:
+        return "give this device's own port, or its name in the option device"
+    if "ld1:" in said:
+        return "this is the controller's demonstration firmware, which sends no measurements"
+    if "motor" in said or "aktif" in said:
+        return "this is the stepper controller; give the other port"
+    return "give the controller's own port, for example serial://by-id/usb-STMicro*"

@@ -40,3 +40,10 @@ class SeesOpening(Protocol):
     def opened(self) -> None:
         """Take note that a host has opened the port."""
         ...
+
+
+@runtime_checkable
+class HoldsBack(Protocol):
+    """A device on USB, which sends when its host asks: it holds so many bytes until then."""
+
+    hold_bytes: int

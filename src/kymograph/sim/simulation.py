@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from typing import Final
 
-from kymograph.sim.device import Device, SeesOpening
+from kymograph.sim.device import Device, HoldsBack, SeesOpening
 from kymograph.sim.faults import Faults
 from kymograph.sim.wire import Wire
+
+_HELD_S: Final = 0.001
+"""How soon bytes that did not fit are offered again."""
 
 
 class Simulation:
@@ -16,6 +20,8 @@ class Simulation:
     def __init__(self, device: Device, wire: Wire, seed: int = 0) -> None:
         self.device = device
         self._sees_opening = device if isinstance(device, SeesOpening) else None
+        self._hold_bytes = device.hold_bytes if isinstance(device, HoldsBack) else 0
+        self._held = b""
         self.wire = wire
         self._faults = Faults(seed)
         self._lock = threading.Lock()
@@ -60,7 +66,8 @@ class Simulation:
                 self._sees_opening.opened()
             if data and not self._faults.refusing:
                 self.device.receive(self._at_speed(data))
-            self.wire.write(self._at_speed(self._faults.apply(self.device.advance(now_s), now_s)))
+            fresh = self._at_speed(self._faults.apply(self.device.advance(now_s), now_s))
+            self._held = self.wire.write(self._held + fresh, self._hold_bytes)
 
     def _at_speed(self, data: bytes) -> bytes:
         """Return what is left of bytes between two ends of which each has a speed of its own."""
@@ -73,7 +80,8 @@ class Simulation:
         """Carry bytes, then wait for more or for the next packet; return whether `also` can be read."""
         self.step()
         now_s = time.monotonic()
-        self._next_s = max(self._next_s + self.device.interval_s, now_s)
+        pause_s = min(self.device.interval_s, _HELD_S) if self._held else self.device.interval_s
+        self._next_s = max(self._next_s + pause_s, now_s)
         return self.wire.wait(self._next_s - now_s, also)
 
     def run(self) -> None:

@@ -40,6 +40,8 @@ SCENARIOS: Final[Mapping[str, tuple[tuple[str, float], ...]]] = {
 """Patterns and how long each is held; 0 for ever."""
 BEHIND_S_MAX: Final = 0.5
 STATUS_S: Final = 1.0
+HOLD_BYTES: Final = 65_536
+"""What its memory holds while the host does not ask for it."""
 NOISE_ROWS: Final = 4096
 INPUT_BYTES_MAX: Final = 512
 
@@ -47,7 +49,6 @@ INPUT_BYTES_MAX: Final = 512
 class Stm32Device:
     """The controller behind the wire."""
 
-    interval_s = STEP_S
     baud = 0
 
     def __init__(
@@ -59,6 +60,8 @@ class Stm32Device:
         seed: int = 1,
     ) -> None:
         self.frames = protocol == "frames"
+        self.hold_bytes = HOLD_BYTES if self.frames else 0
+        self.interval_s = max(min(STEP_S, 2048 / (rate_hz * channels)), 0.001) if rate_hz > 0 else STEP_S
         self.rate_hz = rate_hz
         self.batch = batch
         self.channels = channels
@@ -239,7 +242,8 @@ class Stm32Device:
 
     def _values(self, count: int) -> Floats:
         """Return so many rows on the way from the state before to the present one, with noise."""
-        share = (np.arange(1, count + 1) / count)[:, None]
+        at_s = (self._began_s or 0.0) + np.arange(self._made, self._made + count) / self.rate_hz
+        share = np.clip((at_s - self._stepped_s) / STEP_S + 1, 0.0, 1.0)[:, None]
         values = self._before + (self._now - self._before) * share
         values += np.take(self._noise, range(self._made, self._made + count), axis=0, mode="wrap")
         if self._stuck >= 0:

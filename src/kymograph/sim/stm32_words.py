@@ -21,6 +21,8 @@ Floats = npt.NDArray[np.float64]
 SCALES: Final = (*(0.001,) * 8, *(0.01,) * 6, 0.05, 0.05, 0.001, 0.001, 0.1, 0.01, 0.001, 0.001, 1.0, 0.1)
 OFFSETS: Final = (*(-1.0,) * 8, *(-100.0,) * 8, 0.0, 0.0, -500.0, 0.0, 0.0, 0.0, 0.0, 0.0)
 
+ZEROS_MANY: Final = 60
+"""Zeros in a frame from which on they are replaced all at once rather than one by one."""
 _TITLES: Final = {
     "thrust": "THRUST", "isp": "ISP", "oxygen_consumption": "D1", "fuel_consumption": "D2",
     "total_impulse": "IMPULSE", "exhaust_velocity": "VELOCITY",
@@ -48,6 +50,14 @@ def crc(data: bytes) -> int:
 
 def stuff(data: bytes) -> bytes:
     """Return the bytes without a zero, and the zero that ends them."""
+    if data.count(0) > ZEROS_MANY:
+        out = np.frombuffer(b"\0" + data, np.uint8).copy()
+        zeros = np.flatnonzero(out == 0)
+        lengths = np.diff(zeros, append=len(out))
+        if lengths.max() < 255:
+            # No run is long: each zero becomes the way to the next one.
+            out[zeros] = lengths
+            return out.tobytes() + b"\0"
     blocks: list[bytes] = []
     for run in data.split(b"\0"):
         whole = len(run) // 254

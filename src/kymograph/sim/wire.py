@@ -60,8 +60,8 @@ class Wire(Protocol):
         """Return what has arrived, without waiting."""
         ...
 
-    def write(self, data: bytes) -> None:
-        """Send; what does not fit is lost and counted."""
+    def write(self, data: bytes, hold_bytes: int = 0) -> bytes:
+        """Send, and return what did not fit, at most `hold_bytes`; the rest is lost and counted."""
         ...
 
     def wait(self, timeout_s: float, also: int = -1) -> bool:
@@ -154,10 +154,14 @@ class PtyWire:
                 return b""
             raise
 
-    def write(self, data: bytes) -> None:
-        """Send, if there is a terminal."""
-        if self.plugged and data:
-            self.bytes_overrun += _send(self._fd, data)
+    def write(self, data: bytes, hold_bytes: int = 0) -> bytes:
+        """Send, if there is a terminal; return what did not fit and is to be held."""
+        if not (self.plugged and data):
+            return b""
+        unsent = _send(self._fd, data)
+        held = data[len(data) - unsent :][:hold_bytes]
+        self.bytes_overrun += unsent - len(held)
+        return held
 
     def unread_bytes(self) -> int:
         """Return how many bytes wait for whoever has the terminal open."""
@@ -235,10 +239,14 @@ class TcpWire:
             self._host = None
         return data
 
-    def write(self, data: bytes) -> None:
-        """Send, if a host is there."""
-        if self._host is not None and data:
-            self.bytes_overrun += _send(self._host.fileno(), data)
+    def write(self, data: bytes, hold_bytes: int = 0) -> bytes:
+        """Send, if a host is there; return what did not fit and is to be held."""
+        if self._host is None or not data:
+            return b""
+        unsent = _send(self._host.fileno(), data)
+        held = data[len(data) - unsent :][:hold_bytes]
+        self.bytes_overrun += unsent - len(held)
+        return held
 
     def wait(self, timeout_s: float, also: int = -1) -> bool:
         """Wait for a host, for what it sends, or for `also`."""

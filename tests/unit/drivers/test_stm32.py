@@ -165,7 +165,14 @@ def test_five_seconds_of_silence_are_told(bench: Callable[..., Bench]) -> None:
             driver.read(0.1)
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening gives up sooner: what does not come in 0.7 s does not come at all here."""
+    monkeypatch.setattr("kymograph.drivers.stm32.OPEN_TIMEOUT_S", 0.7)
+
+
 # -- identity ----------------------------------------------------------------------------------------------
+@pytest.mark.usefixtures("impatient")
 def test_who_is_there(bench: Callable[..., Bench]) -> None:
     one = bench(protocol="frames", rate_hz="1000", name="stand-1")
     driver = one.driver(**FRAMES, device="stand-1")
@@ -176,16 +183,19 @@ def test_who_is_there(bench: Callable[..., Bench]) -> None:
         one.driver(**FRAMES, device="stand-2").open()
 
 
-def test_the_other_protocol_is_named(bench: Callable[..., Bench], tmp_path: Path) -> None:
+@pytest.mark.usefixtures("impatient")
+def test_the_other_protocol_is_named(bench: Callable[..., Bench]) -> None:
     with pytest.raises(DeviceError, match="speaks text"):
         bench().driver(**FRAMES).open()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_frames_where_text_is_configured(bench: Callable[..., Bench]) -> None:
     with pytest.raises(DeviceError, match="speaks frames"):
         bench(protocol="frames", rate_hz="500").driver().open()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_another_number_of_channels_is_refused(bench: Callable[..., Bench]) -> None:
     with pytest.raises(DeviceError, match="19 channels, and 24") as caught:
         bench(protocol="frames", channels="19", rate_hz="500").driver(**FRAMES).open()
@@ -201,6 +211,7 @@ def test_another_number_of_channels_is_refused(bench: Callable[..., Bench]) -> N
     ],
 )
 @pytest.mark.parametrize("options", [{}, FRAMES], ids=["text", "frames"])
+@pytest.mark.usefixtures("impatient")
 def test_another_device_is_refused(tmp_path: Path, said: str, hint: str, options: dict[str, Any]) -> None:
     class Other:
         interval_s, baud = 0.05, 0
@@ -280,6 +291,30 @@ def test_rows_that_come_while_an_answer_is_awaited_are_kept(bench: Callable[...,
     assert sum(batch.missing for batch in after) == 0
     gap_ns = int(after[0].time_ns[0]) - int(before[-1].time_ns[-1])
     assert gap_ns < 50_000_000
+
+
+def test_rows_go_on_while_an_answer_is_awaited(bench: Callable[..., Bench]) -> None:
+    """Whoever watches over the rows may interrupt the waiting."""
+    one = bench(protocol="frames", rate_hz="1000")
+    driver = one.running(**FRAMES, ack_timeout_s=10)
+    read(driver, 50)
+    one.simulation.fault("mute on")
+    seen: list[Rows] = []
+
+    def watch(rows: list[Rows]) -> None:
+        seen.extend(rows)
+        if sum(len(batch.time_ns) for batch in seen) > 200:
+            driver.stop_wanted.set()
+
+    driver.deliver = watch
+    began = time.monotonic()
+    with pytest.raises(TimedOut):
+        driver.set_valves(PATTERN)
+    assert time.monotonic() - began < 8
+    with pytest.raises(Refused, match="made safe"):
+        driver.set_valves(PATTERN)
+    driver.make_safe()
+    until(driver, lambda: one.valves == [0] * 9)
 
 
 def test_without_answers_nothing_is_verified(bench: Callable[..., Bench]) -> None:

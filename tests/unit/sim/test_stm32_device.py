@@ -57,7 +57,7 @@ def test_golden_vectors():
 
 @pytest.mark.parametrize("size", [0, 1, 253, 254, 255, 508, 600])
 def test_stuffing_comes_back(size):
-    for raw in (b"\x01" * size, b"\0" * size, b"\x01" * size + b"\0"):
+    for raw in (b"\x01" * size, b"\0" * size, b"\x01" * size + b"\0", b"\x01\0" * 80 + b"\x01" * size):
         stuffed = words.stuff(raw)
         assert stuffed.find(b"\0") == len(stuffed) - 1
         assert words.unstuff(stuffed[:-1]) == raw
