@@ -2,16 +2,54 @@
 
 from __future__ import annotations
 
+import difflib
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
+
+from pydantic import ValidationError
 
 from kymograph.control.freshness import Freshness, names_of
 from kymograph.control.grammar import Known
 from kymograph.control.interlock import Change, Interlock, InterlockTable
 from kymograph.model.block import Block
 from kymograph.model.channel import Stream
-from kymograph.model.errors import NotFound
+from kymograph.model.errors import ConfigError, InvalidInput, NotFound
+from kymograph.model.names import safe_name
+
+
+def read_tables(
+    tables: Mapping[str, Mapping[str, Any]], places: Collection[str]
+) -> dict[str, InterlockTable]:
+    """Check the tables `[interlocks.NAME]` of a station file, but for their expressions.
+
+    `places` are all that can be meant: each `instrument`, `instrument.actuator` and `instrument.command`. A
+    place that is misspelt would protect nothing.
+
+    Raises:
+        ConfigError: with the key and what is wrong with it.
+    """
+    found: dict[str, InterlockTable] = {}
+    for name, table in tables.items():
+        try:
+            found[safe_name(name)] = made = InterlockTable.model_validate(table)
+        except InvalidInput as error:
+            raise ConfigError(f"interlocks.{name}: {error.message}", hint=error.hint) from None
+        except ValidationError as error:
+            worst = max(error.errors(), key=lambda one: len(one["loc"]))  # of a choice, what came nearest
+            keys = [str(part) for part in worst["loc"] if isinstance(part, int) or part.isidentifier()]
+            where = ".".join(["interlocks", name, *keys])
+            raise ConfigError(f"{where}: {worst['msg']}", given=repr(worst.get("input"))[:80]) from None
+        acts = made.actions if isinstance(made.actions, tuple) else ()
+        meant = {"applies_to": made.applies_to, "actions": [f"{a.instrument}.{a.command}" for a in acts]}
+        for key, place in ((key, place) for key, some in meant.items() for place in some):
+            if place not in places:
+                close = difflib.get_close_matches(place, places, n=3, cutoff=0.5)
+                raise ConfigError(
+                    f"interlocks.{name}.{key}: there is no {place}",
+                    hint=f"did you mean {' or '.join(close)}?" if close else "",
+                )
+    return found
 
 
 class Interlocks:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import threading
 
 import pytest
@@ -30,6 +31,16 @@ def test_entries_come_back_and_are_bound_together(tmp_path):
     check = verify(path)
     assert (check.ok, check.entries, check.head) == (True, 3, entries[-1].hash)
     assert Audit(path, 0).head == check.head
+
+
+def test_a_line_is_on_the_disk_when_append_returns(tmp_path, monkeypatch):
+    audit = Audit(tmp_path / "audit.jsonl", 0)
+    synced = []
+    monkeypatch.setattr(os, "fdatasync", lambda fd: synced.append(os.fstat(fd).st_size))
+    for _ in range(2):
+        audit.append(0, "anna", "x")
+        assert synced[-1] == audit.path.stat().st_size
+    assert len(synced) == 2
 
 
 def test_any_tool_can_check_it(tmp_path):

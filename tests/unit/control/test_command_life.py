@@ -129,6 +129,14 @@ def test_it_needs_a_time(late_s):
         made().accept(Request("stand", "x", late_s=late_s), 0)
 
 
+def test_nothing_is_sent_twice():
+    commands = made()
+    commands.accept(OPEN, 0)
+    commands.send("c1", 1)
+    with pytest.raises(Conflict, match="is sent; it cannot become sent"):
+        commands.send("c1", 2)
+
+
 def test_it_ends_only_in_an_end():
     commands = made()
     commands.accept(OPEN, 0)

@@ -146,11 +146,22 @@ def test_unknown_is_neither_true_nor_false():
         assert not found
 
 
-@pytest.mark.parametrize(
-    "text", ["x / y > 1", "x / y < 1", "not (x / y > 1)", "x * 1e300 * 1e300 > y", "x / y"]
-)
+NO_RESULT = [
+    "x / y > 1",
+    "x / y < 1",
+    "not (x / y > 1)",
+    "x * 1e300 * 1e300 > y",
+    "min(1, x / y) > 0",
+    "max(x / y, 1) > 0",
+    "abs(x / y) > 0 or x > 1",
+]
+
+
+@pytest.mark.parametrize("text", NO_RESULT)
 def test_what_has_no_result_is_unknown(text):
     assert isinstance(ask(text, x=1e10, y=0), Unknown)
+    columns = {"x": np.array([1e10, 1e10]), "y": np.array([0.0, 0.0])}
+    assert np.broadcast_to(compile(text, KNOWN).truth_rows(columns, True), 2).tolist() == [2, 2]
 
 
 def test_a_condition_looks_at_something():

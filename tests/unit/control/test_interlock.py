@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from kymograph.control.freshness import Freshness, names_of
 from kymograph.control.grammar import Known
 from kymograph.control.interlock import OK, PENDING, TRIPPED, Interlock, InterlockTable
-from kymograph.control.interlocks import Interlocks
+from kymograph.control.interlocks import Interlocks, read_tables
 from kymograph.model.block import Block, Rows
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.errors import ConfigError, NotFound, Refused
@@ -162,6 +162,14 @@ def test_silence_trips_at_once_and_says_so():
     (change,) = bench.wait(100)
     assert change.after == TRIPPED
     assert change.reason == "stand.P1 is stale: its last value is 0.6 s old, 0.5 s are allowed"
+
+
+def test_rows_that_come_too_late_mean_nothing():
+    bench = Bench(trip="stand.P1 > 35", max_age_s=0.5)
+    bench.take(1)
+    bench.now_ns += S
+    (change,) = bench.all.take(block(1, 1), bench.now_ns, age_ns=600 * MS)
+    assert (change.after, "stale" in change.reason) == (TRIPPED, True)
 
 
 def test_a_command_is_refused_over_stale_data_before_anybody_looked_at_the_time():
@@ -335,6 +343,45 @@ def test_expressions_are_read_with_the_station_file(table, words):
     with pytest.raises(ConfigError) as caught:
         Interlock("hot", InterlockTable(**table), names_of([STAND]))
     assert words in str(caught.value)
+
+
+PLACES = ["stand", "stand.GOX1", "stand.valves", "lamp"]
+TRIP = {"trip": "stand.P1 > 1"}
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "words"),
+    [
+        ("hot", {"trip": "x", "for_s": -1}, "interlocks.hot.for_s: "),
+        ("hot", {}, "interlocks.hot: Value error, give either trip or permit"),
+        ("../hot", TRIP, "interlocks.../hot: the name may not start"),
+        (
+            "hot",
+            {**TRIP, "applies_to": ["stand.GOX"]},
+            "applies_to: there is no stand.GOX (did you mean stand.GOX1",
+        ),
+        (
+            "hot",
+            {**TRIP, "actions": [{"instrument": "stand", "command": "valve"}]},
+            "did you mean stand.valves",
+        ),
+        (
+            "hot",
+            {**TRIP, "actions": [{"instrument": "stand"}]},
+            "interlocks.hot.actions.0.command: Field required",
+        ),
+    ],
+)
+def test_what_is_wrong_in_the_station_file_is_said_with_its_key(name, table, words):
+    with pytest.raises(ConfigError) as caught:
+        read_tables({name: table}, PLACES)
+    assert words in str(caught.value)
+
+
+def test_tables_are_read_as_they_are():
+    action = {"instrument": "stand", "command": "valves"}
+    table = {**TRIP, "applies_to": ["lamp", "stand.GOX1"], "actions": [action]}
+    assert read_tables({"hot": table}, PLACES) == {"hot": InterlockTable(**table)}
 
 
 def test_freshness_knows_how_old_each_value_is():
