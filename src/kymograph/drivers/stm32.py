@@ -88,6 +88,7 @@ class Stm32(PortDriver[Stm32Options]):
         self._sent: deque[tuple[Order, int]] = deque()
         self._answered: dict[str | int, Answer] = {}
         self._told: str | None = None
+        self._said: str | None = None
         self._told_ns = 0
         self._beat_ns = 0
         self._safe_taken = False
@@ -338,6 +339,7 @@ class Stm32(PortDriver[Stm32Options]):
                 command=order.name,
                 answer=answer.text,
             )
+        self._said = answer.pattern
         return {"command": order.name, "outcome": "acknowledged", "acknowledged": True, "answer": answer.text}
 
     @command
@@ -351,12 +353,9 @@ class Stm32(PortDriver[Stm32Options]):
         """
         pattern = to_pattern(valves)
         result = self._carry_out(self._wire.valves(pattern), wait)
-        if result["acknowledged"] and self._told is not None:
-            if self._told != pattern:
-                wrong = [n for n, a, b in zip(VALVES, pattern, self._told, strict=True) if a != b]
-                result |= {"outcome": "contradicted", "differ": wrong}
-            else:
-                result["outcome"] = "verified"
+        if result["acknowledged"] and (said := self._said) is not None:
+            wrong = [name for name, a, b in zip(VALVES, pattern, said, strict=True) if a != b]
+            result |= {"outcome": "contradicted", "differ": wrong} if wrong else {"outcome": "verified"}
         return {**result, "valves": [int(digit) for digit in pattern]}
 
     @command

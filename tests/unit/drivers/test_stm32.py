@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -343,6 +344,35 @@ def test_a_valve_that_stays_is_a_contradiction(bench: Callable[..., Bench]) -> N
     one.simulation.fault("jam FUEL1")
     result = driver.set_valves(PATTERN)
     assert result["outcome"] == "contradicted" and result["differ"] == ["FUEL1"]
+
+
+def test_an_answer_without_the_valves_is_no_read_back(tmp_path: Path) -> None:
+    """Firmware may acknowledge and say no more: then nothing is verified, and nothing contradicted."""
+
+    class Terse:
+        """Wraps the simulated controller, and cuts the valves off its acknowledgements."""
+
+        interval_s, baud = 0.005, 0
+
+        def __init__(self) -> None:
+            self.inner: Any = simulators.make("stm32", {})
+            self.power_on, self.fault, self.receive = (
+                self.inner.power_on,
+                self.inner.fault,
+                self.inner.receive,
+            )
+
+        def advance(self, time_s: float) -> bytes:
+            return re.sub(rb"ACK: Valves:[01]+", b"ACK: Valves", self.inner.advance(time_s))
+
+    with Simulation(Terse(), PtyWire(tmp_path / "terse")) as simulation:
+        parsed = registry.parse_options("stm32", {})
+        driver: Any = registry.find("stm32")(parsed, Clock(time.monotonic_ns, time.time_ns), simulation.url)
+        driver.open()
+        driver.start()
+        assert driver.set_valves(PATTERN)["outcome"] == "acknowledged"
+        assert set(driver.read_back().values()) == {None}
+        driver.close()
 
 
 def test_waiting_ends_when_it_must(bench: Callable[..., Bench]) -> None:
