@@ -36,13 +36,9 @@ Notice = Callable[[str, str, dict[str, Any]], None]
 """Called with an event's source, kind and body."""
 
 ACTIONS: Final = {
-    "open": status.IDLE,
-    "start": status.ACQUIRING,
-    "pause": status.IDLE,
-    "resume": status.ACQUIRING,
-    "stop": status.IDLE,
-    "close": status.CLOSED,
-}
+    "open": status.IDLE, "start": status.ACQUIRING, "pause": status.IDLE, "resume": status.ACQUIRING,
+    "stop": status.IDLE, "close": status.CLOSED,
+}  # fmt: skip
 SILENT: Final = "device silent"
 _READ_TIMEOUT_S: Final = 0.1
 _READ_TIMEOUT_MOVING_S: Final = 0.01
@@ -146,6 +142,10 @@ class Instrument:
     def actuators(self) -> Sequence[Actuator]:
         """What it can move."""
         return self._driver.actuators()
+
+    def moves(self, command: str, arguments: Mapping[str, Any]) -> Sequence[str]:
+        """Return which actuators a command would not leave safe."""
+        return self._driver.moves(command, arguments)
 
     def read_back(self) -> Mapping[str, float | None]:
         """Return where each actuator is, as the device itself last said; None if it did not."""

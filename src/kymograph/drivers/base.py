@@ -149,6 +149,15 @@ class Driver(ABC, Generic[OptionsT]):
         """Return what this device can move; the same ever after."""
         return ()
 
+    def moves(self, command: str, arguments: Mapping[str, Any]) -> Sequence[str]:
+        """Return which actuators a command would bring to, or leave at, another than their safe value.
+
+        Interlocks refuse these; what only makes things safe is never refused. All of them unless a driver
+        knows better. May be called from other threads; arguments are not checked yet.
+        """
+        del command, arguments
+        return [actuator.name for actuator in self.actuators()]
+
     def read_back(self) -> Mapping[str, float | None]:
         """Return where each actuator is, as the device itself last said; None if it did not.
 

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -128,9 +129,10 @@ class Controls:
         asked = {"instrument": name, "command": command, "arguments": dict(arguments)}
         try:
             lease = self._lease_for(by or "local", fence)
-            self._permit(name, command, lease)
+            permit = partial(self._permit, instrument, command, arguments, lease)
+            permit()
             self._write(by, "command accepted", {**asked, "fence": lease.fence})
-            result = instrument.command(command, arguments, lambda: self._permit(name, command, lease))
+            result = instrument.command(command, arguments, permit)
         except KymographError as error:
             self._write(by, f"command {error.code}", {**asked, "error": error.message})
             raise
@@ -145,12 +147,16 @@ class Controls:
             self._latch.check()
             return self._authority.acquire(GROUP, by, LEASE_S, now_ns)
 
-    def _permit(self, name: str, command: str, lease: Lease) -> None:
+    def _permit(
+        self, instrument: Instrument, command: str, arguments: Mapping[str, Any], lease: Lease
+    ) -> None:
         now_ns = self._clock.monotonic_ns()
         self._latch.check()
         with self._guard:
             self._authority.check(GROUP, lease.fence, now_ns)
-        self._interlocks.check(name, command, now_ns)
+        moved = instrument.moves(command, arguments)
+        for target in (command, *moved) if moved else ():
+            self._interlocks.check(instrument.name, target, now_ns)
 
     # -- authority -----------------------------------------------------------------------------------------
     def take(self, by: str, ttl_s: float = LEASE_S) -> Plain:
