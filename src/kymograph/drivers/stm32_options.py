@@ -15,6 +15,8 @@ from kymograph.model.limits import LINK_LOAD_MAX
 
 USB_BYTES_PER_S: Final = 1_150_000
 """What USB full speed carries to a host that reads fast, as measured; its bound is 1.216 MB/s."""
+RATE_HZ_MIN: Final = 16.0
+"""Of frames: they tell the period in 16 bits of microseconds."""
 
 
 class Stm32Options(DriverOptions):
@@ -23,8 +25,8 @@ class Stm32Options(DriverOptions):
     protocol: Literal["text", "frames"] = "text"
     rate_hz: float = Field(default=50.0, gt=0, le=1_000_000)
     channels: tuple[str, ...] = Field(default=NAMES, min_length=1, max_length=frames.CHANNELS_MAX)
-    scale: dict[str, float] = Field(default_factory=dict)
-    offset: dict[str, float] = Field(default_factory=dict)
+    scale: dict[str, float] = Field(default={})
+    offset: dict[str, float] = Field(default={})
     batch: int = Field(default=10, ge=1, le=255)
     link: Literal["uart", "usb"] = "uart"
     link_bytes_per_s: float | None = Field(default=None, gt=0)
@@ -48,6 +50,8 @@ class Stm32Options(DriverOptions):
         stream(self.channels, self.rate_hz)
         if self.protocol == "text" and (self.channels != NAMES or self.device or self.scale or self.offset):
             raise ValueError('channels, scale, offset and device are for protocol = "frames"')
+        if self.protocol == "frames" and self.rate_hz < RATE_HZ_MIN:
+            raise ValueError(f"rate_hz of frames is at least {RATE_HZ_MIN:g}")
         if unknown := sorted((self.scale.keys() | self.offset.keys()) - set(self.channels)):
             raise ValueError(f"scale and offset name what is no channel: {', '.join(unknown)}")
         if self.heart_beat_s * 2 > self.heart_beat_timeout_s:
@@ -74,6 +78,6 @@ def link_load(o: Stm32Options, port: str, baud: int) -> LinkLoad | None:
     what = "text" if text else f"{len(o.channels)} channels in frames of {o.batch}"
     arithmetic = (
         f"{o.rate_hz:g} samples/s of {each:.4g} bytes ({what}) are {needed:.0f} bytes/s, {link}; "
-        f"at most {carried * LINK_LOAD_MAX / each:.4g} samples/s fit"
+        f"at most {int(carried * LINK_LOAD_MAX / each)} samples/s fit"
     )
     return LinkLoad(needed, carried, arithmetic)

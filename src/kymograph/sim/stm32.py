@@ -242,10 +242,11 @@ class Stm32Device:
 
     def _values(self, count: int) -> Floats:
         """Return so many rows on the way from the state before to the present one, with noise."""
-        at_s = (self._began_s or 0.0) + np.arange(self._made, self._made + count) / self.rate_hz
+        number = np.arange(self._made, self._made + count)
+        at_s = (self._began_s or 0.0) + number / self.rate_hz
         share = np.clip((at_s - self._stepped_s) / STEP_S + 1, 0.0, 1.0)[:, None]
         values = self._before + (self._now - self._before) * share
-        values += np.take(self._noise, range(self._made, self._made + count), axis=0, mode="wrap")
+        values += self._noise[number % NOISE_ROWS]
         if self._stuck >= 0:
             values[:, self._stuck] = self._stuck_at
         return values
@@ -286,6 +287,7 @@ def make(parameters: Mapping[str, str]) -> Stm32Device:
     except ValueError as error:
         raise InvalidInput(f"simulated controller: {error}") from None
     sane = protocol in ("text", "frames") and 0 < device.rate_hz <= 1e6
+    sane = sane and (protocol == "text" or device.rate_hz >= 1e6 / 65_535)
     if not (sane and 1 <= device.batch <= 255 and 1 <= device.channels <= len(NAMES)):
         raise InvalidInput("simulated controller: protocol, rate_hz, batch or channels make no sense")
     if given:

@@ -494,6 +494,7 @@ def test_a_network_port_has_no_rate() -> None:
         {"channels": ["P1"]}, {"protocol": "frames", "channels": ["P1", "P1"]}, {"safe": "0000"},
         {"protocol": "frames", "scale": {"P99": 1}}, {"protocol": "frames", "channels": ["../x"]},
         {"protocol": "frames", "channels": []}, {"heart_beat_s": 3}, {"device": "x"}, {"protocol": "modbus"},
+        {"protocol": "frames", "rate_hz": 10},
     ],
 )  # fmt: skip
 def test_options_that_make_no_sense(options: dict[str, Any]) -> None:

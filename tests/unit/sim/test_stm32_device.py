@@ -195,7 +195,7 @@ def test_faults_that_it_does_not_know(line):
     "parameters",
     [
         {"protocol": "modbus"}, {"rate_hz": "0"}, {"rate_hz": "x"}, {"channels": "25"}, {"batch": "0"},
-        {"colour": "red"},
+        {"colour": "red"}, {"protocol": "frames", "rate_hz": "10"},
     ],
 )  # fmt: skip
 def test_parameters_that_make_no_sense(parameters):
