@@ -13,16 +13,15 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import replace
 from typing import Any, Final
 
 from kymograph.acquire.feed import Feed, layout
+from kymograph.acquire.motion import Motion
 from kymograph.acquire.requests import Requests
 from kymograph.acquire.stats import RateMeter
 from kymograph.drivers.base import Driver, GivenUp
 from kymograph.model import status
-from kymograph.model.actuator import Actuator
 from kymograph.model.block import Rows
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
@@ -62,6 +61,8 @@ class Instrument:
         local = self._driver.streams()
         self.feeds = {s.name: Feed(replace(s, name=self._global_name(s, len(local)))) for s in local}
         self._requests = Requests()
+        self.motion = Motion(lambda: self._driver, lambda: self._open, self._requests)
+        """What it can move."""
         self._meter = RateMeter()
         self._state, self._want = status.CLOSED, status.CLOSED
         self._error, self._retry_at_ns, self._attempts, self._reopens = "", 0, 0, 0
@@ -81,6 +82,10 @@ class Instrument:
     def streams(self) -> list[Stream]:
         """The streams, under their names in the station."""
         return [feed.stream for feed in self.feeds.values()]
+
+    @property
+    def _open(self) -> bool:
+        return self._state in (status.IDLE, status.ACQUIRING)
 
     def launch(self, want: str) -> None:
         """Start the thread, which brings the device to the state that is wanted."""
@@ -138,35 +143,6 @@ class Instrument:
         if action == "resume" and not self._paused:
             raise Refused(f"{self.name} is not paused", hint="start it instead", state=self._state)
 
-    @property
-    def actuators(self) -> Sequence[Actuator]:
-        """What it can move."""
-        return self._driver.actuators()
-
-    def moves(self, command: str, arguments: Mapping[str, Any]) -> Sequence[str]:
-        """Return which actuators a command would not leave safe."""
-        return self._driver.moves(command, arguments)
-
-    def read_back(self) -> Mapping[str, float | None]:
-        """Return where each actuator is, as the device itself last said; None if it did not."""
-        return self._driver.read_back()
-
-    def make_safe(self) -> Future[bool]:
-        """Bring every actuator to its safe value, before anything else that waits; does not wait for it.
-
-        The result is False if the device is not open: then nothing can be sent, and nothing is kept.
-        """
-
-        def work() -> bool:
-            self._driver.stop_wanted.clear()
-            if self._state not in (status.IDLE, status.ACQUIRING):
-                return False
-            self._driver.make_safe()
-            return True
-
-        self._driver.stop_wanted.set()
-        return self._requests.put(work, urgent=True)
-
     def command(
         self, name: str, arguments: Mapping[str, Any], permit: Callable[[], None] = lambda: None
     ) -> Any:
@@ -188,7 +164,7 @@ class Instrument:
         return self._ask(work, COMMAND_TIMEOUT_S)
 
     def _refuse_unless_open(self) -> None:
-        if self._state not in (status.IDLE, status.ACQUIRING):
+        if not self._open:
             raise Refused(
                 f"{self.name} is {self._state}", hint="open the instrument first", state=self._state
             )
@@ -285,7 +261,7 @@ class Instrument:
         if self._clock.generation != self._generation:
             self._begin_epoch()
         began_ns = self._clock.monotonic_ns()
-        batches = self._driver.read(_READ_TIMEOUT_MOVING_S if self.actuators else _READ_TIMEOUT_S)
+        batches = self._driver.read(_READ_TIMEOUT_MOVING_S if self.motion.actuators else _READ_TIMEOUT_S)
         if self._driver.fell_silent:
             self._driver.fell_silent = False
             self._note_silence(SILENT)
@@ -372,7 +348,7 @@ class Instrument:
         self._notice(f"instrument/{self.name}", "state", body)
 
     def _let_go(self) -> None:
-        if self._state in (status.IDLE, status.ACQUIRING):
+        if self._open:
             self._driver.make_safe()
         self._driver.close()
         self._state = status.CLOSED

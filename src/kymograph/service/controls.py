@@ -16,18 +16,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import ValidationError
-
 from kymograph.acquire.instrument import Instrument
 from kymograph.control.audit import Audit
 from kymograph.control.authority import Authority, Ended, Lease
-from kymograph.control.interlock import Change, InterlockTable
-from kymograph.control.interlocks import Interlocks
+from kymograph.control.interlock import Change
+from kymograph.control.interlocks import Interlocks, read_tables
 from kymograph.control.stop_latch import Stop, StopLatch, stop_from_dict
 from kymograph.model.block import Block
-from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
-from kymograph.model.errors import ConfigError, Conflict, KymographError
+from kymograph.model.errors import Conflict, KymographError
 from kymograph.service.contract import Plain
 from kymograph.service.instruments import Instruments, Notice
 from kymograph.store.durable import remove_durably, write_durably
@@ -45,21 +42,20 @@ _SENT_S: Final = 1.0
 """How long a stop waits to be able to say whether it was sent."""
 
 
-def read_interlocks(tables: Mapping[str, Any], streams: Iterable[Stream]) -> Interlocks:
+def read_interlocks(tables: Mapping[str, Any], instruments: Iterable[Instrument]) -> Interlocks:
     """Return the interlocks of a station file.
 
     Raises:
-        ConfigError: one is malformed, or names a channel that there is not.
+        ConfigError: one is malformed, or names a channel, an actuator or a command that there is not.
     """
-    made: dict[str, InterlockTable] = {}
-    for name, table in tables.items():
-        try:
-            made[name] = InterlockTable.model_validate(table)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in ("interlocks", name, *first["loc"]))
-            raise ConfigError(f"{place}: {first['msg']}") from None
-    return Interlocks(made, streams)
+    known = list(instruments)
+    places = {place for one in known for place in _places(one)}
+    return Interlocks(read_tables(tables, places), (stream for one in known for stream in one.streams))
+
+
+def _places(instrument: Instrument) -> Iterable[str]:
+    inner = [*(actuator.name for actuator in instrument.motion.actuators), *instrument.motion.commands]
+    return [instrument.name, *(f"{instrument.name}.{name}" for name in inner)]
 
 
 class Controls:
@@ -78,7 +74,7 @@ class Controls:
         self._instruments = instruments
         self._clock = clock
         self._notice = notice
-        self._interlocks = read_interlocks(tables, (s for one in instruments for s in one.streams))
+        self._interlocks = read_interlocks(tables, instruments)
         self._locked = bool(tables)
         self._stop_file = data / STOP_FILE
         self._latch = StopLatch(_left_stopped(self._stop_file))
@@ -92,7 +88,7 @@ class Controls:
     @property
     def movers(self) -> list[Instrument]:
         """The instruments that can move something."""
-        return [instrument for instrument in self._instruments if instrument.actuators]
+        return [instrument for instrument in self._instruments if instrument.motion.actuators]
 
     def start(self) -> None:
         """Begin to watch leases and interlocks, where there is anything to watch."""
@@ -124,7 +120,7 @@ class Controls:
             Refused: everything is stopped, or an interlock forbids it.
         """
         instrument = self._instruments.get(name)
-        if not instrument.actuators:
+        if not instrument.motion.actuators:
             return instrument.command(command, arguments)
         asked = {"instrument": name, "command": command, "arguments": dict(arguments)}
         try:
@@ -154,7 +150,7 @@ class Controls:
         self._latch.check()
         with self._guard:
             self._authority.check(GROUP, lease.fence, now_ns)
-        moved = instrument.moves(command, arguments)
+        moved = instrument.motion.moves(command, arguments)
         for target in (command, *moved) if moved else ():
             self._interlocks.check(instrument.name, target, now_ns)
 
@@ -230,7 +226,7 @@ class Controls:
 
     def make_safe(self, instruments: Iterable[Instrument]) -> dict[str, Future[bool]]:
         """Have actuators take their safe state before anything else; waits for nothing."""
-        return {instrument.name: instrument.make_safe() for instrument in instruments}
+        return {instrument.name: instrument.motion.make_safe() for instrument in instruments}
 
     # -- interlocks ----------------------------------------------------------------------------------------
     def put(self, block: Block) -> bool:
@@ -295,9 +291,13 @@ class Controls:
             "lease": None if held is None else held.to_dict(now_ns),
             "interlocks": self._interlocks.to_dict(now_ns),
             "actuators": [
-                {"instrument": one.name, **actuator.to_dict(), "value": one.read_back().get(actuator.name)}
+                {
+                    "instrument": one.name,
+                    **actuator.to_dict(),
+                    "value": one.motion.read_back().get(actuator.name),
+                }
                 for one in self.movers
-                for actuator in one.actuators
+                for actuator in one.motion.actuators
             ],
         }
 

@@ -90,7 +90,7 @@ def test_making_safe_passes_everything_that_waits(instrument, valve):
     for thread in waiting:
         thread.start()
     assert valve.sending.wait(5)
-    done = instrument.make_safe()
+    done = instrument.motion.make_safe()
     valve.answer.set()
     assert done.result(5) is True
     for thread in waiting:
@@ -102,7 +102,7 @@ def test_making_safe_passes_everything_that_waits(instrument, valve):
 def test_a_closed_device_is_told_nothing_and_nothing_is_kept(instrument, valve):
     instrument.act("close")
     before = list(valve.wire)
-    assert instrument.make_safe().result(5) is False
+    assert instrument.motion.make_safe().result(5) is False
     time.sleep(0.05)
     assert valve.wire == before
 

@@ -418,12 +418,12 @@ def test_under_an_instrument(bench: Callable[..., Bench]) -> None:
         so(lambda: instrument.status().health.rows > rows + 2)
         assert not got, "rows are made known while the motor moves"
         thread.join()
-        safe: list[Any] = [threading.Timer(0.3, lambda: safe.append(instrument.make_safe()))]
+        safe: list[Any] = [threading.Timer(0.3, lambda: safe.append(instrument.motion.make_safe()))]
         safe[0].start()
         with pytest.raises(Unavailable, match="goes on"):
             instrument.command("move", {"motor_id": 2, "angle": -1080})
-        assert safe[1].result(5) is True and instrument.read_back()["motor2"] == got[0]
-        so(lambda: instrument.read_back()["motor2"] == got[0] - 1080)
+        assert safe[1].result(5) is True and instrument.motion.read_back()["motor2"] == got[0]
+        so(lambda: instrument.motion.read_back()["motor2"] == got[0] - 1080)
         one.simulation.fault("reboot")
         so(lambda: any(kind == "gap" for _, kind, _ in notices))
         assert instrument.status().state == "acquiring" and instrument.status().health.reopens == 0

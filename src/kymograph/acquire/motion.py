@@ -1,0 +1,57 @@
+"""What an instrument can move, as others see it: what there is, where it is, and how it is made safe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any
+
+from kymograph.acquire.requests import Requests
+from kymograph.drivers.base import Driver
+from kymograph.model.actuator import Actuator
+
+
+class Motion:
+    """The moving side of one instrument. Any thread may ask."""
+
+    def __init__(
+        self, driver: Callable[[], Driver[Any]], is_open: Callable[[], bool], requests: Requests
+    ) -> None:
+        """`driver` gives the present one; what it is told, it is told in its own thread, by `requests`."""
+        self._driver = driver
+        self._is_open = is_open
+        self._requests = requests
+
+    @property
+    def actuators(self) -> Sequence[Actuator]:
+        """What there is to move."""
+        return self._driver().actuators()
+
+    @property
+    def commands(self) -> Sequence[str]:
+        """The names of what the instrument can be told to do."""
+        return sorted(self._driver().commands())
+
+    def moves(self, command: str, arguments: Mapping[str, Any]) -> Sequence[str]:
+        """Return which actuators a command would not leave safe."""
+        return self._driver().moves(command, arguments)
+
+    def read_back(self) -> Mapping[str, float | None]:
+        """Return where each actuator is, as the device itself last said; None if it did not."""
+        return self._driver().read_back()
+
+    def make_safe(self) -> Future[bool]:
+        """Bring every actuator to its safe value, before anything else that waits; does not wait for it.
+
+        The result is False if the device is not open: then nothing can be sent, and nothing is kept.
+        """
+        self._driver().stop_wanted.set()
+        return self._requests.put(self._make_safe, urgent=True)
+
+    def _make_safe(self) -> bool:
+        driver = self._driver()
+        driver.stop_wanted.clear()
+        if not self._is_open():
+            return False
+        driver.make_safe()
+        return True
