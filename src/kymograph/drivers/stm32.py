@@ -29,7 +29,7 @@ from kymograph.drivers import stm32_frames as frames
 from kymograph.drivers.base import DriverOptions, LinkLoad, command
 from kymograph.drivers.shapes import PortDriver
 from kymograph.drivers.stm32_binary import FrameWire
-from kymograph.drivers.stm32_channels import SCENARIOS, VALVES, actuators, stream, to_pattern
+from kymograph.drivers.stm32_channels import SCENARIOS, VALVES, actuators, endangered, stream, to_pattern
 from kymograph.drivers.stm32_options import Stm32Options, link_load
 from kymograph.drivers.stm32_orders import NACK, STATUS, Answer, Order, Wire, hint_for
 from kymograph.drivers.stm32_text import TextWire
@@ -378,15 +378,16 @@ class Stm32(PortDriver[Stm32Options]):
         return self._actuators
 
     def read_back(self) -> Mapping[str, float | None]:
-        """Return the valves as the controller itself told them last; None where that is not known.
-
-        May be called from other threads.
-        """
+        """Return the valves as the controller itself told them last; None where that is not known."""
         told = self._told
         if self.options.protocol == "frames":
             age_s = (self.clock.monotonic_ns() - self._told_ns) / 1e9
             told = told if age_s <= _READ_BACK_S_MAX else None
         return {name: None if told is None else float(told[i]) for i, name in enumerate(VALVES)}
+
+    def moves(self, command: str, arguments: Mapping[str, Any]) -> Sequence[str]:
+        """See `Driver.moves`."""
+        return endangered(command, arguments, self._actuators, self.read_back())
 
     def make_safe(self) -> None:
         """Send the safe pattern at once. Waits for no answer, never raises; a closed port is left alone."""

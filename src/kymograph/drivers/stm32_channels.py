@@ -7,7 +7,7 @@ proposal of this project, and can be set by the options `scale` and `offset`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -107,3 +107,22 @@ def to_bits(pattern: str) -> int:
 def from_bits(bits: int) -> str:
     """Return the pattern of a number that a frame carried."""
     return f"{bits & 0x1FF:09b}"
+
+
+def endangered(
+    command: str,
+    arguments: Mapping[str, Any],
+    valves: Sequence[Actuator],
+    told: Mapping[str, float | None],
+) -> list[str]:
+    """Return the valves that an order would not leave safe: `Driver.moves` of the controller.
+
+    Valves that an order leaves as the controller says they are, and an emergency, endanger nothing.
+    """
+    if command == "emergency":
+        return []
+    wanted = arguments.get("valves") if command == "set_valves" else None
+    if not isinstance(wanted, list | tuple) or len(cast("Sequence[object]", wanted)) != len(valves):
+        return [valve.name for valve in valves]
+    pairs = zip(valves, cast("Sequence[object]", wanted), strict=True)
+    return [valve.name for valve, want in pairs if want != valve.safe and told.get(valve.name) != want]
