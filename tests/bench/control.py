@@ -1,0 +1,125 @@
+"""From the crossing sample to the safe state on the wire, and from STOP ALL to it, at the device's end."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import tempfile
+import threading
+import time
+import tty
+import urllib.request
+from pathlib import Path
+
+from tests.bench.table import Line, below
+from tests.running import RunningStation, until
+
+TRIPS = 100
+STOPS = 50
+RATE_HZ = 60
+SAFE = b"Valves:000000000"
+KEYS = [
+    *(f"P{n}" for n in range(1, 9)), *(f"T{n}" for n in range(1, 7)), "Tbogaz1", "THRUST", "ISP", "Tbogaz2",
+    "D1", "D2", "IMPULSE", "VELOCITY",
+]  # fmt: skip
+STAND = """
+[instruments.stand]
+driver = "stm32"
+port = "serial://{port}?baud=230400"
+[interlocks.high]
+trip = "stand.P1 > 30"
+actions = "safe"
+applies_to = ["stand"]
+latched = false
+"""
+
+
+class Controller:
+    """The device's end of the wire: lines at a steady rate, and when each safe order came."""
+
+    def __init__(self) -> None:
+        self.master, slave = os.openpty()
+        tty.setraw(self.master), tty.setraw(slave)
+        self.port = os.ttyname(slave)
+        self._slave = slave
+        self.pressure = 10.0
+        self.crossed_s = 0.0
+        self.safe_s: list[float] = []
+        self._ended = False
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._talk, self._hear)]
+        for thread in self._threads:
+            thread.start()
+
+    def close(self) -> None:
+        self._ended = True
+        for thread in self._threads:
+            thread.join(2)
+
+    def _talk(self) -> None:
+        while not self._ended:
+            value = self.pressure
+            words = [f"{key}: {value if key == 'P1' else 20.0:.1f}" for key in KEYS]
+            os.write(self.master, " | ".join(words).encode() + b"\n")
+            if value > 30 and not self.crossed_s:
+                self.crossed_s = time.perf_counter()
+            time.sleep(1 / RATE_HZ)
+
+    def _hear(self) -> None:
+        left = b""
+        while not self._ended:
+            if not select.select([self.master], [], [], 0.2)[0]:
+                continue
+            left += os.read(self.master, 4096)
+            *lines, left = left.split(b"\n")
+            now_s = time.perf_counter()
+            for line in lines:
+                os.write(self.master, b"ACK: " + line + b"\n")
+                if line.startswith(SAFE):
+                    self.safe_s.append(now_s)
+
+
+def run() -> list[Line]:
+    device = Controller()
+    try:
+        with tempfile.TemporaryDirectory(dir=".", prefix="bench-") as folder:
+            with RunningStation(Path(folder), STAND.format(port=device.port)) as station:
+                until(lambda: state(station) == "ok", what="fresh data")
+                trips = sorted(trip(station, device) for _ in range(TRIPS))
+                stops = sorted(stop(station, device) for _ in range(STOPS))
+    finally:
+        device.close()
+    return [
+        Line("interlock, crossing sample to the wire, p50", trips[len(trips) // 2], "ms"),
+        below("interlock, crossing sample to the wire, p99", trips[len(trips) * 99 // 100], "ms", 20.0),
+        Line("stop all, request to the wire, p50", stops[len(stops) // 2], "ms"),
+        below("stop all, request to the wire, p99", stops[len(stops) * 99 // 100], "ms", 20.0),
+    ]
+
+
+def trip(station: RunningStation, device: Controller) -> float:
+    device.safe_s.clear()
+    device.crossed_s = 0.0
+    device.pressure = 40.0
+    until(lambda: device.safe_s and device.crossed_s, what="the safe state")
+    took_ms = (device.safe_s[0] - device.crossed_s) * 1000
+    device.pressure = 10.0
+    until(lambda: state(station) == "ok", what="the end of the trip")
+    return took_ms
+
+
+def stop(station: RunningStation, device: Controller) -> float:
+    device.safe_s.clear()
+    body = json.dumps({"by": "bench"}).encode()
+    headers = {"content-type": "application/json"}
+    request = urllib.request.Request(f"{station.url}/v1/control/stop", body, headers, method="POST")
+    began_s = time.perf_counter()
+    urllib.request.urlopen(request, timeout=10).read()
+    until(lambda: device.safe_s, what="the safe state")
+    number = station.call("POST", "/v1/control/stop/reset", {})["confirm"]
+    station.call("POST", "/v1/control/stop/reset", {"confirm": number})
+    return (device.safe_s[0] - began_s) * 1000
+
+
+def state(station: RunningStation) -> str:
+    return station.call("GET", "/v1/control")["interlocks"][0]["state"]
