@@ -21,6 +21,7 @@ GROUP: Final = "kymograph.faces"
 OURS: Final = {
     "lidar": "kymograph.web.faces.lidar:router",
     "radiometer": "kymograph.web.faces.radiometer:router",
+    "teststand": "kymograph.web.faces.teststand:router",
 }
 
 MakeRouter = Callable[[Config], APIRouter]

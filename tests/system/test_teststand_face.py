@@ -1,0 +1,260 @@
+"""The test stand's contract against the real program, with the simulated controller and motors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import msgspec
+import pyarrow.parquet as pq
+import pytest
+from websockets.sync.client import ClientConnection, connect
+
+from tests.running import RunningStation, until
+
+pytestmark = pytest.mark.timeout(120)
+
+WEB = '[web]\nfaces = ["teststand"]\n'
+STAND = """
+[instruments.stand]
+driver = "stm32"
+port = "sim://stm32?rate_hz=50{more}"
+"""
+STEPPERS = """
+[instruments.steppers]
+driver = "arduino_stepper"
+port = "sim://arduino_stepper?time_scale=0.02"
+[instruments.steppers.options]
+time_scale = 0.02
+"""
+CLOSED = [0] * 9
+OPEN = [1, 0, 0, 0, 0, 0, 0, 0, 0]
+PURGE = [0, 0, 1, 0, 0, 0, 0, 0, 0]
+
+
+class Api:
+    """Requests as a client of the old interface makes them."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._http = httpx.Client(base_url=url, timeout=40)
+
+    def __call__(self, method: str, path: str, status: int = 200, **more: Any) -> Any:
+        answer = self._http.request(method, path, **more)
+        assert answer.status_code == status, (method, path, answer.status_code, answer.text[:300])
+        return answer.json()
+
+    def get(self, path: str, status: int = 200, **more: Any) -> Any:
+        return self("GET", path, status, **more)
+
+    def post(self, path: str, body: Any = None, status: int = 200, **more: Any) -> Any:
+        return self("POST", path, status, json=body, **more)
+
+    def valves(self, valves: Any, status: int = 200, by: str = "") -> Any:
+        return self.post("/api/valves", {"valves": valves}, status, params={"by": by} if by else {})
+
+    def ws(self, query: str = "") -> ClientConnection:
+        return connect(f"{self.url.replace('http', 'ws')}/ws{query}", max_size=None)
+
+    def ready(self) -> None:
+        until(lambda: self.get("/api/status")["stm32_connected"], what="the stand")
+        until(lambda: self.get("/api/buffer_status")["buffer_index"] > 0, what="a row")
+
+    def reset(self) -> None:
+        told = self.get("/v1/control")
+        if told["stopped"]:
+            first = self.post("/v1/control/stop/reset", {})
+            self.post("/v1/control/stop/reset", {"confirm": first["confirm"]})
+        self.post("/v1/control/lease/break", {})
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStation]:
+    folder = tmp_path_factory.mktemp("teststand")
+    with RunningStation(folder, STAND.format(more="") + STEPPERS, WEB) as station:
+        Api(station.url).ready()
+        yield station
+
+
+@pytest.fixture
+def api(running: RunningStation) -> Iterator[Api]:
+    made = Api(running.url)
+    made.reset()
+    yield made
+    made.reset()
+
+
+def read(message: str | bytes) -> dict[str, Any]:
+    return json.loads(message) if isinstance(message, str) else msgspec.msgpack.decode(message)
+
+
+def wait_for(socket: ClientConnection, kind: str) -> dict[str, Any]:
+    while True:
+        told = read(socket.recv(timeout=15))
+        if told["type"] == kind:
+            return told
+
+
+def next_text(socket: ClientConnection) -> str:
+    while not isinstance(message := socket.recv(timeout=10), str):
+        pass
+    return message
+
+
+def test_what_is_there(api: Api) -> None:
+    assert api.get("/api/hello")["status"] == "running"
+    until(lambda: api.get("/api/status")["arduino_connected"], what="the motors")
+    assert api.get("/api/status") == {
+        "system_mode": "idle", "websocket_connections": 0, "stm32_connected": True, "arduino_connected": True,
+        "simulation_active": True, "status": "operational",
+    }  # fmt: skip
+    data = api.get("/api/sensors")
+    assert len(data["pressures"]) == len(data["temperatures"]) == 8 and len(data["debis"]) == 2
+    assert data["pressures"][0] is not None and data["valves"] == CLOSED
+    buffer = api.get("/api/buffer_status")
+    assert 0 < buffer["buffer_index"] <= buffer["buffer_size"]
+
+
+def test_valves(api: Api) -> None:
+    assert api.valves(OPEN) == {"success": True, "valves": OPEN}
+    assert api.get("/api/sensors")["valves"] == OPEN
+    for wrong in (
+        [0] * 8,
+        [0] * 10,
+        [0] * 8 + [2],
+        [0] * 8 + [True],
+        [0] * 8 + ["1"],
+        [0.5] * 9,
+        "010",
+        None,
+    ):
+        api.valves(wrong, 422)
+    api.post("/api/valves", {}, 422)
+    assert api.get("/api/sensors")["valves"] == OPEN
+
+
+def test_another_holder_is_named(api: Api) -> None:
+    api.valves(OPEN, by="Ana")
+    assert "Ana" in api.valves(CLOSED, 409, by="Ben")["detail"]
+    with api.ws("?by=Ben") as ben:
+        ben.send(json.dumps({"type": "valve_command", "valves": CLOSED}))
+        told = wait_for(ben, "valve_response")
+        assert told["success"] is False and told["valves"] == OPEN and "Ana" in told["error"]
+
+
+def test_motors(api: Api) -> None:
+    until(lambda: api.get("/api/status")["arduino_connected"], what="the motors")
+    told = api.post("/api/step_motor", {"motor_id": 1, "angle": 90})
+    assert (told["success"], told["motor_id"], told["angle"]) == (True, 1, 90) and told["response"]
+    for wrong in ({"motor_id": 3, "angle": 1}, {"motor_id": 1}, {"motor_id": 1, "angle": 1e9}, {}):
+        api.post("/api/step_motor", wrong, 422)
+    with api.ws() as socket:
+        socket.send(msgspec.msgpack.encode({"type": "step_motor_command", "motor_id": 2, "angle": 5.0}))
+        told = wait_for(socket, "step_motor_response")
+        assert told["success"] and (told["motor_id"], told["angle"]) == (2, 5.0)
+
+
+def test_modes_and_scenarios(api: Api) -> None:
+    assert api.post("/api/system_mode/test")["status"] == "ok"
+    assert api.get("/api/status")["system_mode"] == "test"
+    assert api.post("/api/system_mode/dancing")["status"] == "error"
+    assert api.post("/api/system_mode/idle")["status"] == "ok"
+    assert api.post("/api/scenario/dancing")["status"] == "error"
+    assert api.post("/api/scenario/o2feed")["status"] == "error"  # nothing says ok that did not happen
+
+
+def test_emergency_asks_nobody(api: Api) -> None:
+    api.valves(OPEN, by="Ana")
+    told = api.post("/api/scenario/emergency", params={"by": "Eve"})
+    assert told["status"] == "ok"
+    steps = {one["step"]: one["outcome"] for one in told["feedback"]}
+    assert steps["stand: safe state"] == "verified"
+    assert api.get("/api/sensors")["valves"] == CLOSED
+    assert api.get("/api/status")["status"] == "error"
+    assert "Eve" in api.valves(OPEN, 409, by="Ana")["detail"]
+
+
+def test_samples_one_by_one_and_in_batches(api: Api) -> None:
+    with api.ws("?every=2&encoding=json") as socket:
+        times = [wait_for(socket, "sensor_data")["data"]["timestamp"] for _ in range(20)]
+        assert times == sorted(times) and (times[-1] - times[0]) / 19 == pytest.approx(0.04, rel=0.2)
+        assert api.get("/api/status")["websocket_connections"] == 1
+    with api.ws() as socket:
+        message = socket.recv(timeout=10)
+        assert isinstance(message, bytes) and read(message)["type"] == "sensor_data"
+    with api.ws("?batch_ms=200") as socket:
+        batches = [wait_for(socket, "sensor_batch") for _ in range(4)]
+        assert all(set(one["columns"]["P1"]) == {"dtype", "data"} for one in batches)
+        assert sum(one["rows"] for one in batches) >= 20
+    until(lambda: api.get("/api/status")["websocket_connections"] == 0, what="nobody there")
+
+
+def test_talk_over_the_socket(api: Api) -> None:
+    with api.ws() as one, api.ws("?by=other") as other:
+        one.send("nonsense")
+        assert wait_for(one, "error")["data"]
+        one.send(json.dumps({"type": "dance"}))
+        assert "dance" in wait_for(one, "error")["data"]
+        one.send(json.dumps({"type": "get_sensors"}))
+        assert wait_for(one, "sensor_data")["data"]["valves"] == CLOSED
+        one.send(json.dumps({"type": "valve_command", "valves": [1]}))
+        assert wait_for(one, "valve_response") | {"error": ""} == {
+            "type": "valve_response", "success": False, "valves": CLOSED, "error": "",
+        }  # fmt: skip
+        one.send(json.dumps({"type": "valve_command", "valves": PURGE}))
+        assert wait_for(one, "valve_response") == {"type": "valve_response", "success": True, "valves": PURGE}
+        for socket in (one, other):
+            assert json.loads(next_text(socket)) == {"type": "valve_state", "valves": PURGE}
+        one.send(json.dumps({"type": "system_mode", "mode": "idle"}))
+        assert wait_for(one, "system_mode")["status"] == "ok"
+
+
+def test_a_viewer_that_reads_nothing_holds_up_nobody(api: Api) -> None:
+    with api.ws("?every=1&encoding=json"), api.ws("?every=1") as quick:
+        first = wait_for(quick, "sensor_data")["data"]["timestamp"]
+        until(lambda: wait_for(quick, "sensor_data")["data"]["timestamp"] > first + 1, what="a second on")
+        assert api.valves(OPEN)["success"]
+
+
+def test_logs(api: Api, running: RunningStation) -> None:
+    told = api.post("/api/save_sensor_buffer")
+    assert told["status"] == "ok" and told["rows"] > 0
+    again = api.post("/api/save_sensor_buffer")
+    listed = api.get("/api/parquet_files")
+    assert [one["name"] for one in listed] == [again["filename"], told["filename"]]
+    assert listed[0]["path"] == f"exports/{again['filename']}" and listed[0]["size"] > 0
+    file = pq.ParquetFile(running.data / listed[1]["path"])
+    assert file.metadata.num_rows == told["rows"]
+    assert file.metadata.row_group(0).column(0).compression == "SNAPPY"
+    shown = api.get(f"/api/parquet_data/{told['filename']}")
+    assert shown["rowCount"] == told["rows"] and len(shown["columns"]) == 25
+    assert shown["columns"][0] == "timestamp" and shown["columns"][-1] == "exhaust_velocity"
+    assert len(shown["data"]["P1"]) == min(1000, told["rows"])
+    part = api.get(f"/api/parquet_data/{told['filename']}", params={"offset": 3, "limit": 2})
+    assert part["data"]["timestamp"] == shown["data"]["timestamp"][3:5]
+    api.get("/api/parquet_data/sensor_log_20000101_000000.parquet", 404)
+    for wrong in ("keys.json", "..%2f..%2fkeys.json", "sensor_log_..%2fx.parquet", "sensor_log_x.csv"):
+        api.get(f"/api/parquet_data/{wrong}", 400)
+
+
+def test_a_controller_that_acknowledges_nothing(tmp_path) -> None:
+    with RunningStation(tmp_path, STAND.format(more="&ack=0"), WEB) as station:
+        api = Api(station.url)
+        api.ready()
+        assert "acknowledge" in api.valves(OPEN, 500)["detail"]
+        assert api.get("/api/status")["arduino_connected"] is False
+        api.post("/api/step_motor", {"motor_id": 1, "angle": 1.0}, 500)
+        told = api.post("/api/scenario/emergency")
+        assert [one["outcome"] for one in told["feedback"]] == ["unverified"]
+
+
+def test_an_interlock_refuses_with_its_reason(tmp_path) -> None:
+    lock = '[interlocks.tank]\ntrip = "stand.P1 > -1000"\napplies_to = ["stand"]\nmessage = "tank too hot"\n'
+    with RunningStation(tmp_path, STAND.format(more="") + lock, WEB) as station:
+        api = Api(station.url)
+        api.ready()
+        until(lambda: api.get("/v1/control")["interlocks"][0]["state"] == "tripped", what="the trip")
+        assert "tank too hot" in api.valves(OPEN, 409)["detail"]
+        assert "tank too hot" in str(api.get("/api/sensors")["errors"])
