@@ -18,6 +18,7 @@ from kymograph.cli import (
     mirror,
     output,
     recordings,
+    sequence,
     serve,
     simulate,
     stop_all,
@@ -58,6 +59,7 @@ for _module in (serve, check, doctor, drivers, simulate, mirror, view, verify, s
     _module.add_to(app)
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(audit.app, name="audit")
+app.add_typer(sequence.app, name="sequence")
 app.add_typer(keys.app, name="key")
 
 

@@ -13,7 +13,7 @@ from kymograph.cli.app import run
 
 COMMANDS = [
     "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "view", "verify", "stop-all",
-    "recordings", "audit", "key",
+    "recordings", "audit", "sequence", "key",
 ]  # fmt: skip
 
 

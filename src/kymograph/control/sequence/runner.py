@@ -1,0 +1,383 @@
+"""One run of a sequence, a moment at a time.
+
+Nothing here waits: `advance` is called with the time and the newest values, and returns what is to be done
+now; answers come in by `answered`. However a run ends - done, aborted, failed, a trip, a lost lease - it
+goes through the `always` steps, which nothing pauses or ends, and of which a failed one does not stop the
+next. A run that never began has moved nothing, and ends at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, TypeAlias, assert_never
+
+from kymograph.control.expression import Expression, Unknown, Value, compile_condition
+from kymograph.control.grammar import Known
+from kymograph.control.sequence import model
+from kymograph.control.sequence.model import Sequence, Step, resolve
+from kymograph.model.errors import Conflict, InvalidInput
+
+State: TypeAlias = Literal["ready", "running", "paused", "ending", "done", "aborted", "failed"]
+Outcome: TypeAlias = Literal["done", "aborted", "failed"]
+OVER: Final = ("done", "aborted", "failed")
+STEPS_AT_ONCE_MAX: Final = 1000
+"""Steps done in one call; more wait for the next, so that no call takes long."""
+_S: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Give this command. After `deadline_ns` nobody waits for it any more: it is not to be sent late."""
+
+    number: int
+    instrument: str
+    command: str
+    arguments: Mapping[str, Any]
+    deadline_ns: int
+    always: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """Begin or end a recording."""
+
+    number: int
+    do: str
+    name: str
+    metadata: Mapping[str, Any]
+    deadline_ns: int
+    always: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Write an event."""
+
+    text: str
+    fields: Mapping[str, Any]
+    always: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Do not send these any more, if they have not been sent."""
+
+    numbers: tuple[int, ...]
+
+
+Effect: TypeAlias = Tell | Recording | Event | Withdraw
+
+
+@dataclass(slots=True)
+class Asked:
+    """Something that was to be done, and what came of it: `waiting`, `unanswered`, `failed` or any word."""
+
+    number: int
+    what: str
+    line: int
+    always: bool
+    told_ns: int
+    outcome: str = "waiting"
+    detail: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return {
+            "number": self.number, "what": self.what, "line": self.line, "always": self.always,
+            "told_ns": self.told_ns, "outcome": self.outcome, "detail": self.detail,
+        }  # fmt: skip
+
+
+@dataclass(slots=True)
+class _Level:
+    """Steps that are being done, and how often they are to be done again."""
+
+    steps: tuple[Step, ...]
+    times: int = 1
+    name: str = ""
+    at: int = 0
+    round: int = 1
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """What the present step waits for. Times are shifted by pauses."""
+
+    what: str
+    until_ns: int | None = None
+    condition: Expression | None = None
+    stable_ns: int = 0
+    since_ns: int | None = None
+    number: int = 0
+    values: Mapping[str, Value] = field(default_factory=dict[str, Value])
+
+
+class Run:
+    """A run of a sequence. Not for several threads at once."""
+
+    def __init__(self, sequence: Sequence, given: Mapping[str, Any], known: Mapping[str, Known]) -> None:
+        """Make a run; nothing happens until it is advanced. `known` are the names that conditions may use.
+
+        Raises:
+            InvalidInput: a parameter is missing or does not fit.
+        """
+        self.sequence = sequence
+        self.parameters = sequence.settle(given)
+        self.state: State = "ready"
+        self.reason = ""
+        self.failures: list[str] = []
+        """What failed in the `always` steps."""
+        self.asked: dict[int, Asked] = {}
+        self._known = known
+        self._levels: list[_Level] = [_Level(sequence.steps)]
+        self._step: Step | None = None
+        self._waiting: _Waiting | None = None
+        self._outcome: Outcome = "done"
+        self._effects: list[Effect] = []
+        self._now_ns = 0
+        self._paused_ns = 0
+        self._began: set[str] = set()
+
+    # -- from outside --------------------------------------------------------------------------------------
+    def advance(self, now_ns: int, values: Mapping[str, Value]) -> list[Effect]:
+        """Go on as far as the time (monotonic) and the values allow; return what is to be done now."""
+        self._now_ns = max(self._now_ns, now_ns)
+        if self.state == "ready":
+            self.state = "running"
+        for _ in range(STEPS_AT_ONCE_MAX):
+            if self.state not in ("running", "ending") or not self._go_on(values):
+                break
+        effects, self._effects = self._effects, []
+        return effects
+
+    @property
+    def due_ns(self) -> int | None:
+        """When to advance at the latest, in monotonic nanoseconds; None if nothing but values or an answer
+        can move it, or nothing at all."""
+        if self.state not in ("running", "ending"):
+            return None
+        waiting = self._waiting
+        if waiting is None:
+            return self._now_ns
+        stable = None if waiting.since_ns is None else waiting.since_ns + waiting.stable_ns
+        return min((t for t in (waiting.until_ns, stable) if t is not None), default=None)
+
+    def answered(self, number: int, error: str = "", outcome: str = "done") -> None:
+        """Say what came of something that was asked for: why it failed, or a word for how it went.
+
+        Answers that come late, twice, or to nothing are noted or left aside; they never go wrong.
+        """
+        asked = self.asked.get(number)
+        if asked is None or asked.outcome not in ("waiting", "unanswered"):
+            return
+        asked.outcome, asked.detail = ("failed", error) if error else (outcome, "")
+        if self._waiting is None or self._waiting.number != number:
+            return
+        self._waiting = None
+        if error:
+            self._failed(f"{asked.what}: {error}")
+
+    def pause(self, now_ns: int) -> None:
+        """Let the time of the run stand still; what was told already goes on.
+
+        Raises:
+            Conflict: it does not run, or it is at its `always` steps.
+        """
+        if self.state != "running":
+            raise Conflict(f"{self.sequence.name} is {self._told()} and cannot be paused", state=self.state)
+        self._now_ns = self._paused_ns = max(self._now_ns, now_ns)
+        self.state = "paused"
+
+    def resume(self, now_ns: int) -> None:
+        """Go on after a pause; a condition has to be stable anew.
+
+        Raises:
+            Conflict: it is not paused.
+        """
+        if self.state != "paused":
+            raise Conflict(f"{self.sequence.name} is {self._told()}, not paused", state=self.state)
+        self._now_ns = max(self._now_ns, now_ns)
+        if self._waiting is not None:
+            self._waiting.since_ns = None
+            if self._waiting.until_ns is not None:
+                self._waiting.until_ns += self._now_ns - self._paused_ns
+        self.state = "running"
+
+    def abort(self, reason: str) -> None:
+        """End the run because somebody wants it to; the next `advance` begins the `always` steps.
+
+        Raises:
+            Conflict: it is over, or at its `always` steps.
+        """
+        if self.state not in ("ready", "running", "paused"):
+            raise Conflict(f"{self.sequence.name} is {self._told()} and cannot be aborted", state=self.state)
+        self._leave("aborted", reason)
+
+    def fail(self, reason: str) -> None:
+        """End the run because something happened to it: a trip, a lost lease, a lost link.
+
+        While it is at its `always` steps, and afterwards, this changes nothing.
+        """
+        if self.state in ("ready", "running", "paused"):
+            self._leave("failed", reason)
+
+    def progress(self) -> dict[str, Any]:
+        """Return where it is, for people: state, reason, step, groups and rounds, what it waits for."""
+        waiting = self._waiting
+        left = None if waiting is None or waiting.until_ns is None else waiting.until_ns - self._now_ns
+        return {
+            "name": self.sequence.name, "state": self.state, "reason": self.reason,
+            "sha256": self.sequence.sha256, "parameters": dict(self.parameters),
+            "line": self._step.line if self._step else None,
+            "waits_for": waiting.what if waiting else "",
+            "left_s": None if left is None else max(left, 0) / _S,
+            "path": [
+                {"name": level.name, "round": level.round, "times": level.times}
+                for level in self._levels if level.name
+            ],
+            "failures": list(self.failures),
+            "asked": [asked.to_dict() for asked in self.asked.values()],
+        }  # fmt: skip
+
+    # -- steps ---------------------------------------------------------------------------------------------
+    def _go_on(self, values: Mapping[str, Value]) -> bool:
+        """Do one thing; return whether there may be another one to do now."""
+        if self._waiting is not None:
+            return self._look(self._waiting, values)
+        self._step = self._next()
+        if self._step is None:
+            self._at_the_end()
+            return True
+        try:
+            self._begin(self._step)
+        except InvalidInput as error:
+            self._failed(str(error))
+        return True
+
+    def _next(self) -> Step | None:
+        while self._levels:
+            level = self._levels[-1]
+            if level.at < len(level.steps) and level.round <= level.times:
+                level.at += 1
+                return level.steps[level.at - 1]
+            if level.round < level.times and level.steps:
+                level.round, level.at = level.round + 1, 0
+            else:
+                self._levels.pop()
+        return None
+
+    def _at_the_end(self) -> None:
+        if self.state == "running":
+            self._leave("done", "")
+            return
+        if self._outcome == "done" and self.failures:
+            self._outcome, self.reason = "failed", self.failures[0]
+        for asked in self.asked.values():
+            asked.outcome = "unanswered" if asked.outcome == "waiting" else asked.outcome
+        self.state = self._outcome
+
+    def _leave(self, outcome: Outcome, reason: str) -> None:
+        """Leave the body for the `always` steps; of a run that did not begin there is nothing to leave."""
+        self.reason, self._outcome = reason, outcome
+        self._waiting = self._step = None
+        if self.state == "ready":
+            self.state = outcome
+            self._levels = []
+            return
+        open_ = tuple(number for number, asked in self.asked.items() if asked.outcome == "waiting")
+        if open_ and outcome != "done":
+            self._effects.append(Withdraw(open_))
+        self._levels = [_Level(self.sequence.always)]
+        self.state = "ending"
+
+    def _failed(self, reason: str) -> None:
+        where = f"line {self._step.line}: " if self._step else ""
+        self._waiting = None
+        if self.state == "ending":
+            self.failures.append(where + reason)
+        else:
+            self._leave("failed", where + reason)
+
+    def _begin(self, step: Step) -> None:
+        match step:
+            case model.Command() | model.Record():
+                self._ask(step)
+            case model.Wait():
+                wait_s = model.seconds(step.seconds, self.parameters)
+                self._waiting = _Waiting(f"{wait_s:g} s", self._now_ns + round(wait_s * _S))
+            case model.WaitUntil():
+                self._wait_until(step)
+            case model.Repeat():
+                times = model.times(step, self.parameters)
+                self._levels.append(_Level(step.steps, times, "repeat"))
+            case model.Group():
+                if not (step.unless_done and self._outcome == "done"):
+                    self._levels.append(_Level(step.steps, 1, step.name))
+            case model.Mark():
+                text, fields = resolve(step.text, self.parameters), resolve(step.fields, self.parameters)
+                self._effects.append(Event(text, fields, self.state == "ending"))
+            case model.Set():
+                self._set(step)
+            case _:
+                assert_never(step)
+
+    def _set(self, step: model.Set) -> None:
+        settled = self.sequence.settle({**self.parameters, **resolve(step.values, self.parameters)})
+        self.parameters.update(settled)
+
+    def _ask(self, step: model.Command | model.Record) -> None:
+        number, always = len(self.asked) + 1, self.state == "ending"
+        fill: Callable[[Any], Any] = lambda value: resolve(value, self.parameters)  # noqa: E731
+        deadline_ns = self._now_ns + round(model.seconds(step.timeout, self.parameters) * _S)
+        if isinstance(step, model.Command):
+            instrument, command = str(fill(step.instrument)), str(fill(step.command))
+            what, wait = f"{instrument} {command}", step.confirm
+            effect = Tell(number, instrument, command, fill(step.arguments), deadline_ns, always)
+        else:
+            what, wait = f"record {step.do}", True
+            effect = Recording(
+                number, step.do, str(fill(step.name)), fill(step.metadata), deadline_ns, always
+            )
+        self.asked[number] = Asked(number, what, step.line, always, self._now_ns)
+        self._effects.append(effect)
+        if wait:
+            self._waiting = _Waiting(f"the answer to {what}", deadline_ns, number=number)
+
+    def _wait_until(self, step: model.WaitUntil) -> None:
+        text = resolve(step.condition, self.parameters)
+        timeout_s = model.seconds(step.timeout, self.parameters)
+        self._waiting = _Waiting(
+            text,
+            self._now_ns + round(timeout_s * _S),
+            compile_condition(text, self._known),
+            round(model.seconds(step.stable_for, self.parameters) * _S),
+        )
+
+    def _look(self, waiting: _Waiting, values: Mapping[str, Value]) -> bool:
+        """Look whether what is waited for is there; return whether it is, or is not waited for any more."""
+        if waiting.condition is not None and self._holds(waiting, waiting.condition, values):
+            self._waiting = None
+            return True
+        if waiting.until_ns is None or self._now_ns < waiting.until_ns:
+            return False
+        self._waiting = None
+        if waiting.number:
+            self.asked[waiting.number].outcome = "unanswered"
+            self._effects.append(Withdraw((waiting.number,)))
+            self._failed(f"{self.asked[waiting.number].what} was not answered in time")
+        elif waiting.condition is not None:
+            self._failed(f"{waiting.what} did not come true in time: {waiting.condition.explain(values)}")
+        return True
+
+    def _holds(self, waiting: _Waiting, condition: Expression, values: Mapping[str, Value]) -> bool:
+        found = condition.evaluate(values)
+        if isinstance(found, Unknown) or not found:
+            waiting.since_ns = None
+            return False
+        if waiting.since_ns is None:
+            waiting.since_ns = self._now_ns
+        return self._now_ns - waiting.since_ns >= waiting.stable_ns
+
+    def _told(self) -> str:
+        return "at its last steps" if self.state == "ending" else self.state
