@@ -1,6 +1,10 @@
 """Sequence files: what is read, what is refused with its line, and what they would tell."""
 
+import json
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kymograph.control.sequence.catalogue import catalogue_of
 from kymograph.control.sequence.model import Command, Wait, steps_of
@@ -29,9 +33,9 @@ TABLE = {
 }
 
 
-def faults_of(text, given=(), catalogue=STAND):
+def faults_of(text, values=(), catalogue=STAND):
     with pytest.raises(InvalidInput) as caught:
-        validate(read(text, "f.yaml"), dict(given), catalogue)
+        validate(read(text, "f.yaml"), dict(values), catalogue)
     return [(fault["line"], fault["reason"]) for fault in caught.value.facts["faults"]]
 
 
@@ -108,6 +112,25 @@ def test_what_can_be_taken_in_two_ways_is_refused_with_its_line(text, line, reas
     assert caught.value.facts["line"] == line
 
 
+@given(
+    st.lists(
+        st.sampled_from([*"-:#[]{},'\"\\ \n&|?~1", "  ", "a", "b: ", "\n  ", "- ", "\n- ", "true", "${n}"])
+    )
+)
+def test_any_text_is_read_or_refused_with_a_line(parts):
+    text = "".join(parts)
+    try:
+        read(text)
+    except InvalidInput as error:
+        assert all(1 <= fault["line"] <= text.count("\n") + 1 for fault in error.facts["faults"])
+    try:
+        made = parse(text)
+    except InvalidInput:
+        return
+    again = parse(f"a: {json.dumps(made.plain())}")
+    assert again.plain() == {"a": made.plain()}
+
+
 def test_every_fault_of_the_form_is_told_at_once():
     assert faults_of("""name: wrong name
 steps:
@@ -176,6 +199,7 @@ always:
     ("[{group: {name: a, unless_done: true, steps: []}}]", "always"),
     ("[{repeat: {times: 10000, steps: [{wait: 0}, {wait: 0}]}}]", "20001 steps"),
     ("[{repeat: {times: '${n}', steps: []}}]", "repetitions"),
+    ("[{set: {n: 3}}, {repeat: {times: '${n}', steps: []}}]", "times cannot be ${n}"),
 ])  # fmt: skip
 def test_what_a_run_could_not_do_is_refused(steps, reason):
     text = f"name: a\nparameters: {{n: {{default: 1, low: 0, high: 9}}}}\nsteps: {steps}\n"
@@ -189,9 +213,9 @@ def test_a_value_that_is_set_is_checked_where_it_is_used_later():
     assert faults_of(text) == [(6, "-2.0 is no duration (0 to 86400 s)")]
 
 
-@pytest.mark.parametrize("given", [{}, {"n": 11}, {"n": "1"}, {"n": True}, {"n": 1, "m": 2}])
-def test_parameters_that_do_not_fit(given):
-    assert faults_of("name: a\nparameters: {n: {high: 10}}\nsteps: []\n", given)
+@pytest.mark.parametrize("values", [{}, {"n": 11}, {"n": "1"}, {"n": True}, {"n": 1, "m": 2}])
+def test_parameters_that_do_not_fit(values):
+    assert faults_of("name: a\nparameters: {n: {high: 10}}\nsteps: []\n", values)
 
 
 def test_the_timeline_has_ranges_where_something_is_waited_for():

@@ -148,13 +148,14 @@ def test_repeats_groups_parameters_and_recordings():
 name: all
 parameters:
   n: {type: integer, default: 2, low: 1, high: 5}
+  m: {type: integer, default: 2}
   who: {type: text}
 steps:
   - record: {do: start, name: "run-of-${who}"}
   - repeat:
       times: ${n}
       steps:
-        - group: {name: both, steps: [{event: "a ${n}"}, {set: {n: 3}}]}
+        - group: {name: both, steps: [{event: "a ${m}"}, {set: {m: 3}}]}
   - repeat: {times: 0, steps: [{event: never}]}
   - record: stop
 """, who="anna")  # fmt: skip

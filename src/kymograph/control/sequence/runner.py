@@ -16,6 +16,7 @@ from kymograph.control.expression import Expression, Unknown, Value, compile_con
 from kymograph.control.grammar import Known
 from kymograph.control.sequence import model
 from kymograph.control.sequence.model import Sequence, Step, resolve
+from kymograph.control.sequence.validate import count
 from kymograph.model.errors import Conflict, InvalidInput
 
 State: TypeAlias = Literal["ready", "running", "paused", "ending", "done", "aborted", "failed"]
@@ -120,10 +121,11 @@ class Run:
         """Make a run; nothing happens until it is advanced. `known` are the names that conditions may use.
 
         Raises:
-            InvalidInput: a parameter is missing or does not fit.
+            InvalidInput: a parameter is missing or does not fit, or there are too many steps.
         """
         self.sequence = sequence
         self.parameters = sequence.settle(given)
+        count(sequence, self.parameters)
         self.state: State = "ready"
         self.reason = ""
         self.failures: list[str] = []
@@ -137,7 +139,6 @@ class Run:
         self._effects: list[Effect] = []
         self._now_ns = 0
         self._paused_ns = 0
-        self._began: set[str] = set()
 
     # -- from outside --------------------------------------------------------------------------------------
     def advance(self, now_ns: int, values: Mapping[str, Value]) -> list[Effect]:

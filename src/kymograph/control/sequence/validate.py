@@ -50,20 +50,20 @@ def _courses(
     sequence: Sequence, parameters: dict[str, Any]
 ) -> Iterator[tuple[dict[str, Any], tuple[Step, ...]]]:
     """Yield the steps with the values that parameters have there, as `set` changes them on the way."""
-    changing = {
-        name for step in steps_of((*sequence.steps, *sequence.always))
-        if isinstance(step, model.Set) for name in step.values
-    }  # fmt: skip
     yield parameters, sequence.steps
     yield parameters, sequence.always
     count(sequence, parameters)
-    if not changing:
-        return
     # A run may leave its body after any step: each value that is ever set may hold in any later step.
     for step in steps_of((*sequence.steps, *sequence.always)):
         if isinstance(step, model.Set):
             values = _after(sequence, step, parameters)
             yield values, (*sequence.steps, *sequence.always)
+
+
+def changed(sequence: Sequence) -> set[str]:
+    """Return the parameters that are set on the way."""
+    sets = (s for s in steps_of((*sequence.steps, *sequence.always)) if isinstance(s, model.Set))
+    return {name for step in sets for name in step.values}
 
 
 def _after(sequence: Sequence, step: model.Set, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -77,8 +77,16 @@ def count(sequence: Sequence, parameters: Mapping[str, Any]) -> int:
     """Return how many steps a run has, repetitions counted.
 
     Raises:
-        InvalidInput: more than a run may have.
+        InvalidInput: more than a run may have, or as many as it makes up on the way.
     """
+    changing = changed(sequence)
+    for step in steps_of((*sequence.steps, *sequence.always)):
+        if isinstance(step, model.Repeat) and changing.intersection(references(step.times)):
+            raise InvalidInput(
+                f"times cannot be {step.times}",
+                hint="a parameter that is set on the way cannot say how often",
+                line=step.line,
+            )
     total = _count(sequence.steps, parameters) + _count(sequence.always, parameters)
     if total > STEPS_MAX:
         raise InvalidInput(
