@@ -91,6 +91,8 @@ def test_an_abort_withdraws_what_is_open_and_cannot_be_repeated():
         with pytest.raises(Conflict):
             refused()
     run.fail("a trip")
+    run.answered(1, "comes late, and is not the answer that is waited for")
+    assert run.advance(2, {}) == []
     run.answered(2)
     run.advance(2, {})
     run.answered(3)
@@ -231,6 +233,8 @@ class AnyHistory(RuleBasedStateMachine):
 
     def advance(self, value):
         self.effects += self.run.advance(self.now, {"stand.P1": value})
+        # The last steps wait for nothing that the body was waiting for.
+        assert self.run.state != "ending" or any(getattr(effect, "always", False) for effect in self.effects)
 
     @rule(step=st.sampled_from([0, 1, S // 2, S, 3 * S]), value=st.sampled_from([None, 0.0, 20.0]))
     def time_passes(self, step, value):
