@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -28,6 +29,16 @@ driver = "arduino_stepper"
 port = "sim://arduino_stepper?time_scale=0.02"
 [instruments.steppers.options]
 time_scale = 0.02
+"""
+FAST = """
+[instruments.stand]
+driver = "stm32"
+port = "sim://stm32?protocol=frames&rate_hz=10000&batch=10"
+[instruments.stand.options]
+protocol = "frames"
+rate_hz = 10000
+batch = 10
+link = "usb"
 """
 CLOSED = [0] * 9
 OPEN = [1, 0, 0, 0, 0, 0, 0, 0, 0]
@@ -211,11 +222,36 @@ def test_talk_over_the_socket(api: Api) -> None:
         assert wait_for(one, "system_mode")["status"] == "ok"
 
 
-def test_a_viewer_that_reads_nothing_holds_up_nobody(api: Api) -> None:
-    with api.ws("?every=1&encoding=json"), api.ws("?every=1") as quick:
-        first = wait_for(quick, "sensor_data")["data"]["timestamp"]
-        until(lambda: wait_for(quick, "sensor_data")["data"]["timestamp"] > first + 1, what="a second on")
-        assert api.valves(OPEN)["success"]
+def test_who_is_connected_keeps_control_and_who_leaves_lets_it_run_out(api: Api) -> None:
+    def left_s() -> float:
+        lease = api.get("/v1/control")["lease"]
+        return lease["remaining_s"] if lease else 0.0
+
+    with api.ws("?by=Ana&every=100") as socket:
+        api.post("/v1/control/lease", {"by": "Ana", "ttl_s": 3})
+        until(lambda: left_s() > 20, what="control of who is connected")
+        socket.send(json.dumps({"type": "valve_command", "valves": OPEN}))
+        assert wait_for(socket, "valve_response")["success"]
+    until(lambda: api.get("/api/status")["websocket_connections"] == 0, what="nobody there")
+    api.post("/v1/control/lease/release", {"by": "Ana"})
+    api.post("/v1/control/lease", {"by": "Ana", "ttl_s": 1})
+    assert api.valves(OPEN, 409, by="Ben")["detail"]
+    until(lambda: left_s() == 0, what="the end of control that nobody keeps")
+    until(lambda: api.get("/api/sensors")["valves"] == CLOSED, what="the safe state")
+
+
+def test_a_client_that_reads_nothing_loses_its_own_samples_only(tmp_path: Path) -> None:
+    with RunningStation(tmp_path, FAST, WEB) as station:
+        api = Api(station.url)
+        api.ready()
+        with api.ws("?every=1&encoding=json") as slow, api.ws("?batch_ms=50") as quick:
+            rows = dropped = 0
+            while rows < 60_000:
+                batch = wait_for(quick, "sensor_batch")
+                rows, dropped = rows + batch["rows"], dropped + batch.get("dropped", 0)
+            assert dropped == 0 and api.get("/api/hello")
+            told = (read(slow.recv(timeout=10)).get("dropped", 0) for _ in range(200_000))
+            assert next(lost for lost in told if lost) > 0
 
 
 def test_logs(api: Api, running: RunningStation) -> None:
@@ -239,7 +275,7 @@ def test_logs(api: Api, running: RunningStation) -> None:
         api.get(f"/api/parquet_data/{wrong}", 400)
 
 
-def test_a_controller_that_acknowledges_nothing(tmp_path) -> None:
+def test_a_controller_that_acknowledges_nothing(tmp_path: Path) -> None:
     with RunningStation(tmp_path, STAND.format(more="&ack=0"), WEB) as station:
         api = Api(station.url)
         api.ready()
@@ -250,7 +286,7 @@ def test_a_controller_that_acknowledges_nothing(tmp_path) -> None:
         assert [one["outcome"] for one in told["feedback"]] == ["unverified"]
 
 
-def test_an_interlock_refuses_with_its_reason(tmp_path) -> None:
+def test_an_interlock_refuses_with_its_reason(tmp_path: Path) -> None:
     lock = '[interlocks.tank]\ntrip = "stand.P1 > -1000"\napplies_to = ["stand"]\nmessage = "tank too hot"\n'
     with RunningStation(tmp_path, STAND.format(more="") + lock, WEB) as station:
         api = Api(station.url)

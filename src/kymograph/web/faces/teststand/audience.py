@@ -81,7 +81,7 @@ class Audience:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._groups: dict[View, Group] = {}
-        self._changing: asyncio.Lock | None = None
+        self._changing = asyncio.Lock()
         self._subscription: Subscription | None = None
         self._looking: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
@@ -107,14 +107,14 @@ class Audience:
         Raises:
             KymographError: the stand cannot be followed; nobody was counted in.
         """
-        async with self._lock():
+        async with self._changing:
             if self._subscription is None:
                 await self._open(front)
             self._groups.setdefault(viewer.view, Group(viewer.view)).viewers.add(viewer)
 
     async def leave(self, viewer: Viewer) -> None:
         """Forget a client; after the last one nothing is followed any more."""
-        async with self._lock():
+        async with self._changing:
             group = self._groups.get(viewer.view)
             if group is None:
                 return
@@ -124,11 +124,6 @@ class Audience:
                 del self._groups[viewer.view]
             if not self._groups:
                 await self._shut()
-
-    def _lock(self) -> asyncio.Lock:
-        if self._changing is None:
-            self._changing = asyncio.Lock()
-        return self._changing
 
     async def _open(self, front: Front) -> None:
         stand = Stand(front.engine, self._place.names)
