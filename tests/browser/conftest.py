@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 START_S = 30.0
@@ -46,6 +46,7 @@ hosts = ["127.0.0.1"]
 driver = "sine"
 """
 STOP_S = 15.0
+expect.set_options(timeout=20_000)  # a busy machine draws late; what is wrong is wrong after that, too
 CHROMIUM_ARGS = [
     "--headless",
     "--no-sandbox",

@@ -52,12 +52,16 @@ def act(station: Station, name: str, action: str) -> None:
     station.post(f"v1/instruments/{name}/{action}")
 
 
-def enabled(page: Page) -> set[str]:
-    """Return the actions that can be pressed now."""
-    found: list[str] = page.locator(".controls [data-action]:enabled").evaluate_all(
-        "buttons => buttons.map(button => button.dataset.action)"
+def expect_enabled(page: Page, actions: set[str]) -> None:
+    """Wait until just these actions can be pressed: a button rests until its own request is answered."""
+    page.wait_for_function(
+        """wanted => {
+            const buttons = document.querySelectorAll(".controls [data-action]:enabled");
+            return [...buttons].map(button => button.dataset.action).sort().join() === wanted;
+        }""",
+        arg=",".join(sorted(actions)),
+        timeout=PATIENCE_MS,
     )
-    return set(found)
 
 
 def press(page: Page, action: str) -> None:
@@ -72,16 +76,16 @@ def test_every_action_is_offered_where_it_makes_sense(look: Look, station: Stati
     act(station, "sensor", "close")
     page = look().open("#/instruments/sensor")
     expect_badge(page, "Closed")
-    assert enabled(page) == {"open", "start"}
+    expect_enabled(page, {"open", "start"})
     press(page, "open")
     expect_badge(page, "Idle")
-    assert enabled(page) == {"start", "close"}
+    expect_enabled(page, {"start", "close"})
     press(page, "start")
     expect_badge(page, "Acquiring")
-    assert enabled(page) == {"pause", "stop", "close"}
+    expect_enabled(page, {"pause", "stop", "close"})
     press(page, "pause")
     expect_badge(page, "Paused")
-    assert enabled(page) == {"resume", "stop", "close"}
+    expect_enabled(page, {"resume", "stop", "close"})
     expect(page.locator("[data-test=doing]")).to_contain_text("Paused")
     press(page, "resume")
     expect_badge(page, "Acquiring")

@@ -34,7 +34,7 @@ def stop_all(
 
     engine = EngineClient(data)
     try:
-        told = engine.stop_all(f"{getpass.getuser()} (command line)", reason)
+        told = engine.control.stop_all(f"{getpass.getuser()} (command line)", reason)
     finally:
         engine.close()
     if as_json:

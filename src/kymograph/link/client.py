@@ -14,10 +14,11 @@ from typing import Any
 from kymograph.acquire.ring import RingView
 from kymograph.link import frames
 from kymograph.link.outbox import Outbox
+from kymograph.link.remote import remote
 from kymograph.model.channel import Stream, stream_from_dict
 from kymograph.model.errors import KymographError, NotFound, TimedOut, Unavailable, error_from_dict
 from kymograph.model.limits import LINK_CALL_TIMEOUT_S
-from kymograph.service.contract import BlockSink, Plain
+from kymograph.service.contract import BlockSink, ControlService, Plain
 from kymograph.service.history import RingHistory
 
 log = logging.getLogger(__name__)
@@ -52,6 +53,7 @@ class EngineClient(RingHistory):
         self._callbacks: tuple[Callable[[Plain], None], ...] = ()
         self._views: dict[str, RingView] = {}
         self._closed = False
+        self.control = remote(ControlService, "control", self._call)
         self._thread = threading.Thread(target=self._read, name="link-read", daemon=True)
         self._thread.start()
 
@@ -139,30 +141,6 @@ class EngineClient(RingHistory):
         """See `StationService.command`."""
         told = {"instrument": instrument, "command": command, "arguments": arguments}
         return self._call("command", **told, by=by, fence=fence)
-
-    def control(self) -> Plain:
-        """See `StationService.control`."""
-        return self._call("control")
-
-    def stop_all(self, by: str, reason: str = "") -> Plain:
-        """See `StationService.stop_all`."""
-        return self._call("stop_all", by=by, reason=reason)
-
-    def reset_stop(self, by: str, number: int | None = None) -> Plain:
-        """See `StationService.reset_stop`."""
-        return self._call("reset_stop", by=by, number=number)
-
-    def take_control(self, by: str, ttl_s: float) -> Plain:
-        """See `StationService.take_control`."""
-        return self._call("take_control", by=by, ttl_s=ttl_s)
-
-    def give_up_control(self, by: str, break_: bool = False) -> Plain:
-        """See `StationService.give_up_control`."""
-        return self._call("give_up_control", by=by, break_=break_)
-
-    def reset_interlock(self, name: str, by: str) -> Plain:
-        """See `StationService.reset_interlock`."""
-        return self._call("reset_interlock", name=name, by=by)
 
     def streams(self) -> list[Plain]:
         """See `StationService.streams`."""

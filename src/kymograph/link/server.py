@@ -8,23 +8,23 @@ import socket
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
 from kymograph.link import frames
 from kymograph.link.outbox import Outbox
+from kymograph.link.remote import methods
 from kymograph.model.block import Block
 from kymograph.model.errors import InvalidInput, KymographError, NotFound
-from kymograph.service.contract import StationService, Subscription
+from kymograph.service.contract import ControlService, StationService, Subscription
 from kymograph.service.station import Station
 
 log = logging.getLogger(__name__)
 
 LOCAL: Final = frozenset({"latest", "history", "window", "subscribe", "on_event"})
 """Methods of the service that are not calls: the front answers them from shared memory or by frames."""
-CALLS: Final = frozenset(
-    name for name, _ in inspect.getmembers(StationService, inspect.isfunction) if not name.startswith("_")
-)
+CALLS: Final = (methods(StationService) - LOCAL) | {f"control.{name}" for name in methods(ControlService)}
 WORKERS: Final = 16
 """Calls answered side by side: one may wait 30 s for a device, the others must not."""
 
@@ -32,7 +32,7 @@ WORKERS: Final = 16
 def _is_stop(frame: frames.Frame) -> bool:
     """Return whether a call must not wait for a worker, whatever all of them are busy with."""
     try:
-        return frames.unpack(frame.body)[0] == "stop_all"
+        return frames.unpack(frame.body)[0] == "control.stop_all"
     except (KymographError, LookupError, TypeError):
         return False  # answered as malformed, in its turn
 
@@ -105,13 +105,14 @@ class _Connection:
             return None
         if method == "link.rings":
             return self._station.rings()
-        if method not in CALLS or method in LOCAL:
+        if method not in CALLS:
             raise NotFound(f"the engine has no call {method}")
+        called = attrgetter(method)(self._station)
         try:
-            inspect.signature(getattr(self._station, method)).bind(**arguments)
+            inspect.signature(called).bind(**arguments)
         except TypeError as error:
             raise InvalidInput(f"{method}: {error}") from None
-        return getattr(self._station, method)(**arguments)
+        return called(**arguments)
 
     def _subscribe(self, id: int, streams: list[str]) -> None:
         sink = _BlockSink(id, streams, self.outbox)

@@ -35,6 +35,41 @@ class Subscription(Protocol):
         ...
 
 
+class ControlService(Protocol):
+    """Who may move what: the lease, the stop of everything, interlocks. See `service.controls`."""
+
+    def status(self) -> Plain:
+        """Return `stopped stop lease interlocks actuators`: who may move what, and where it is."""
+        ...
+
+    def stop_all(self, by: str, reason: str = "") -> Plain:
+        """Bring everything into its safe state and let nothing move until that is reset; needs no lease.
+
+        Answers `stopped stop sent{instrument: how it went}`.
+        """
+        ...
+
+    def reset_stop(self, by: str, number: int | None = None) -> Plain:
+        """Reset a stop: without `number` one is answered as `confirm`, with it the stop is over."""
+        ...
+
+    def take(self, by: str, ttl_s: float) -> Plain:
+        """Take control, or keep it for longer; return the lease.
+
+        Raises:
+            Conflict: another holds it.
+        """
+        ...
+
+    def give_up(self, by: str, break_: bool = False) -> Plain:
+        """Give control back, or take it from whoever has it; what moves is made safe."""
+        ...
+
+    def reset_interlock(self, name: str, by: str) -> Plain:
+        """Let a latched interlock go; nothing moves."""
+        ...
+
+
 class StationService(Protocol):
     """The engine's service. Every method may raise any `KymographError`."""
 
@@ -85,35 +120,9 @@ class StationService(Protocol):
         """
         ...
 
-    def control(self) -> Plain:
-        """Return `stopped stop lease interlocks actuators`: who may move what, and where it is."""
-        ...
-
-    def stop_all(self, by: str, reason: str = "") -> Plain:
-        """Bring everything into its safe state and let nothing move until that is reset; needs no lease.
-
-        Answers `stopped stop sent{instrument: how it went}`.
-        """
-        ...
-
-    def reset_stop(self, by: str, number: int | None = None) -> Plain:
-        """Reset a stop: without `number` one is answered as `confirm`, with it the stop is over."""
-        ...
-
-    def take_control(self, by: str, ttl_s: float) -> Plain:
-        """Take control, or keep it for longer; return the lease.
-
-        Raises:
-            Conflict: another holds it.
-        """
-        ...
-
-    def give_up_control(self, by: str, break_: bool = False) -> Plain:
-        """Give control back, or take it from whoever has it; what moves is made safe."""
-        ...
-
-    def reset_interlock(self, name: str, by: str) -> Plain:
-        """Let a latched interlock go; nothing moves."""
+    @property
+    def control(self) -> ControlService:
+        """Who may move what."""
         ...
 
     def streams(self) -> list[Plain]:

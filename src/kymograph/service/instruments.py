@@ -6,6 +6,7 @@ import logging
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from kymograph.acquire.fanout import Fanout
@@ -17,6 +18,7 @@ from kymograph.model import status
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
 from kymograph.model.errors import ConfigError, InvalidInput, NotFound
+from kymograph.service.contract import Plain
 from kymograph.sim.process import SimulatorProcess
 
 log = logging.getLogger(__name__)
@@ -145,6 +147,10 @@ class Instruments:
     def is_simulated(self, name: str) -> bool:
         """Whether a simulator stands in for that instrument."""
         return name in self._simulators
+
+    def status(self, name: str) -> Plain:
+        """Return what an instrument says of itself, and whether it is simulated."""
+        return replace(self.get(name).status(), simulated=self.is_simulated(name)).to_dict()
 
     def options(self, name: str) -> dict[str, Any]:
         """Return the options an instrument has now, defaults included."""

@@ -7,31 +7,26 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from kymograph import __version__
 from kymograph.acquire.ring import RingView
 from kymograph.config import Config
 from kymograph.drivers import registry
-from kymograph.model import limits, status
+from kymograph.model import limits
 from kymograph.model.clock import Clock
-from kymograph.model.errors import DeviceSilent, InvalidInput, KymographError
+from kymograph.model.errors import KymographError
 from kymograph.model.event import Event
-from kymograph.model.recording import Recording
 from kymograph.service.chronicle import Chronicle
 from kymograph.service.contract import BlockSink, Plain
 from kymograph.service.controls import Controls
 from kymograph.service.history import RingHistory
 from kymograph.service.instruments import Instruments
+from kymograph.service.recording_desk import RecordingDesk
 from kymograph.service.recordings import Recordings
 from kymograph.store.folder import DataFolder
 
 log = logging.getLogger(__name__)
-
-FIRST_ROW_TIMEOUT_S: Final = 4.0
-"""How long `begin_acquiring` waits for a row of each stream; the lidar's contract allows 5 s in all."""
-
 
 STUCK_S: Final = 10
 """Housekeeping takes milliseconds; after so long without it something holds the engine."""
@@ -61,11 +56,13 @@ class Station(RingHistory):
         self._chronicle = Chronicle(self.folder, self._recorders_of)
         self._instruments = Instruments(config, self.clock, self._notice)
         self.recordings = Recordings(self.folder, config.recording, self.clock, self._chronicle.tell)
-        self._controls = Controls(
+        self.control = Controls(
             config.interlocks, self._instruments, self.clock, self._notice, config.station.data
         )
-        self._began: dict[str, list[str]] = {}
-        """Instruments that a recording started to acquire, and that its end stops, by recording."""
+        self._desk = RecordingDesk(
+            {"station": config.station.name, "station_id": self.folder.station_id},
+            self._instruments, self.recordings, self._chronicle, self.clock, self._notice,
+        )  # fmt: skip
         self._started_ns = self.clock.now_ns()
         self._quit = threading.Event()
         self._kept_ns = self.clock.monotonic_ns()
@@ -77,10 +74,10 @@ class Station(RingHistory):
         continued = self.recordings.recover()
         names = {stream.name for recording in continued for stream in recording.streams}
         known = names & set(self._instruments.stream_names)
-        self._controls.start()
+        self.control.start()
         self._instruments.launch({self._instruments.of_stream(name).name for name in known})
         for recording in continued:
-            self._listen(self.recordings.begin(recording).recording)
+            self._desk.listen(self.recordings.begin(recording).recording)
         self._keeper.start()
 
     def shutdown(self, timeout_s: float = limits.SHUTDOWN_S_MAX - 1.0) -> None:
@@ -88,9 +85,9 @@ class Station(RingHistory):
         deadline = time.monotonic() + timeout_s
         self._quit.set()
         for recorder in self.recordings.running():
-            self._unlisten(recorder.recording)
+            self._desk.unlisten(recorder.recording)
         self.recordings.shutdown(max(timeout_s - 2.0, 1.0))
-        self._controls.shutdown()
+        self.control.shutdown()
         self._instruments.shutdown(max(deadline - time.monotonic(), 0.5))
         self._chronicle.close()
         self.folder.close()
@@ -159,17 +156,13 @@ class Station(RingHistory):
 
     def instruments(self) -> list[Plain]:
         """See `StationService.instruments`."""
-        return [self._status(instrument.name) for instrument in self._instruments]
-
-    def _status(self, name: str) -> Plain:
-        said = self._instruments.get(name).status()
-        return replace(said, simulated=self._instruments.is_simulated(name)).to_dict()
+        return [self._instruments.status(instrument.name) for instrument in self._instruments]
 
     def instrument(self, name: str) -> Plain:
         """See `StationService.instrument`."""
         described = registry.describe(self._instruments.get(name).driver_name)
         kept = {key: described[key] for key in ("options_schema", "commands")}
-        return {**self._status(name), "options": self._instruments.options(name), **kept}
+        return {**self._instruments.status(name), "options": self._instruments.options(name), **kept}
 
     def drivers(self) -> list[Plain]:
         """See `StationService.drivers`."""
@@ -217,7 +210,7 @@ class Station(RingHistory):
     def act(self, instrument: str, action: str) -> Plain:
         """See `StationService.act`."""
         self._instruments.get(instrument).act(action)
-        return self._status(instrument)
+        return self._instruments.status(instrument)
 
     def configure(self, instrument: str, options: Mapping[str, Any], port: str | None = None) -> Plain:
         """See `StationService.configure`."""
@@ -238,139 +231,21 @@ class Station(RingHistory):
         told: Plain = {"instrument": instrument, "command": command, "arguments": dict(arguments)}
         source = f"instrument/{instrument}"
         try:
-            result = self._controls.command(instrument, command, arguments, by, fence)
+            result = self.control.command(instrument, command, arguments, by, fence)
         except KymographError as error:
             self._notice(source, "command", {**told, "outcome": error.code, "error": error.message})
             raise
         self._notice(source, "command", {**told, "outcome": "done", "result": result})
         return {**told, "result": result}
 
-    def control(self) -> Plain:
-        """See `StationService.control`."""
-        return self._controls.status()
-
-    def stop_all(self, by: str, reason: str = "") -> Plain:
-        """See `StationService.stop_all`."""
-        return self._controls.stop_all(by, reason)
-
-    def reset_stop(self, by: str, number: int | None = None) -> Plain:
-        """See `StationService.reset_stop`."""
-        return self._controls.reset_stop(by, number)
-
-    def take_control(self, by: str, ttl_s: float) -> Plain:
-        """See `StationService.take_control`."""
-        return self._controls.take(by, ttl_s)
-
-    def give_up_control(self, by: str, break_: bool = False) -> Plain:
-        """See `StationService.give_up_control`."""
-        return self._controls.give_up(by, break_)
-
-    def reset_interlock(self, name: str, by: str) -> Plain:
-        """See `StationService.reset_interlock`."""
-        return self._controls.reset_interlock(name, by)
-
     # -- recordings ----------------------------------------------------------------------------------------
     def record_start(self, request: Mapping[str, Any]) -> Plain:
         """See `StationService.record_start`."""
-        names = self._wanted(request)
-        streams = [self._instruments.stream(name) for name in names]
-        recording = self.recordings.reserve(request, streams, self._origin(names))
-        began: list[str] = []
-        try:
-            if request.get("begin_acquiring"):
-                began = self._begin_acquiring(
-                    names, float(request.get("first_row_timeout_s") or FIRST_ROW_TIMEOUT_S)
-                )
-            recording = self.recordings.begin(recording, request.get("attachments")).recording
-        except BaseException:
-            self.recordings.release(recording)
-            self._cease(began)
-            raise
-        self._began[recording.id] = began
-        self._listen(recording)
-        self._notice(
-            "recorder", "state", {"recording_id": recording.id, "name": recording.name, "state": "recording"}
-        )
-        return recording.to_dict()
-
-    def _wanted(self, request: Mapping[str, Any]) -> list[str]:
-        streams: list[str] = list(request.get("streams") or [])
-        instruments: list[str] = list(request.get("instruments") or [])
-        for name in instruments:
-            streams += [stream.name for stream in self._instruments.get(name).streams]
-        for name in streams:
-            self._instruments.of_stream(name)
-        return list(dict.fromkeys(streams or self._instruments.stream_names))
-
-    def _origin(self, streams: Sequence[str]) -> Plain:
-        makers = {self._instruments.of_stream(name).name for name in streams}
-        made_by = {
-            name: {
-                **{key: self._status(name)[key] for key in ("driver", "device", "port", "simulated")},
-                "options": self._instruments.options(name),
-            }
-            for name in sorted(makers)
-        }
-        return {
-            "station": self.config.station.name,
-            "station_id": self.folder.station_id,
-            "kymograph": __version__,
-            "instruments": made_by,
-        }
-
-    def _begin_acquiring(self, streams: Sequence[str], timeout_s: float) -> list[str]:
-        """Open and start what makes these streams, wait for a row of each; undo all if that fails."""
-        deadline = time.monotonic() + timeout_s
-        began: list[str] = []
-        seen = {name: self.ring_view(name).extent[1] for name in streams}
-        try:
-            for name in dict.fromkeys(self._instruments.of_stream(stream).name for stream in streams):
-                instrument = self._instruments.get(name)
-                if instrument.status().state != status.ACQUIRING:
-                    began.append(name)
-                    instrument.act("start", max(deadline - time.monotonic(), 0.1))
-            while late := [name for name, rows in seen.items() if self.ring_view(name).extent[1] == rows]:
-                if time.monotonic() > deadline:
-                    raise DeviceSilent(f"no data from {', '.join(late)} within {timeout_s:g} s")
-                time.sleep(0.01)
-        except KymographError:
-            self._cease(began)
-            raise
-        return began
-
-    def _cease(self, instruments: Sequence[str]) -> None:
-        for name in instruments:
-            try:
-                self._instruments.get(name).act("close")
-            except KymographError as error:
-                log.warning("%s could not be closed: %s", name, error)
-
-    def _listen(self, recording: Recording) -> None:
-        recorder = self.recordings.find(recording.id)
-        known = set(self._instruments.stream_names)
-        for stream in recording.streams:
-            if recorder is not None and stream.name in known:
-                self._instruments.fanout(stream.name).add(recorder)
-
-    def _unlisten(self, recording: Recording) -> None:
-        recorder = self.recordings.find(recording.id)
-        for stream in recording.streams:
-            if recorder is not None and stream.name in self._instruments.stream_names:
-                self._instruments.fanout(stream.name).remove(recorder)
+        return self._desk.start(request)
 
     def record_stop(self, recording_id: str, stop_acquiring: bool = False) -> Plain:
         """See `StationService.record_stop`."""
-        recorder = self.recordings.find(recording_id)
-        if recorder is not None:
-            self._unlisten(recorder.recording)
-        ended = self.recordings.end(recording_id)
-        began = self._began.pop(recording_id, [])
-        if stop_acquiring:
-            self._cease(began)
-        self._notice(
-            "recorder", "state", {"recording_id": ended.id, "name": ended.name, "state": ended.ended}
-        )
-        return ended.to_dict()
+        return self._desk.stop(recording_id, stop_acquiring)
 
     def recorders(self) -> list[Plain]:
         """See `StationService.recorders`."""
@@ -382,18 +257,8 @@ class Station(RingHistory):
 
     def mark(self, recording_id: str, body: Mapping[str, Any], by: str = "") -> Plain:
         """See `StationService.mark`."""
-        if not body:
-            raise InvalidInput("a mark without a body", hint='give for example {"text": "door opened"}')
-        said = dict(body)
-        time_ns = said.pop("time_ns", None)
-        if not isinstance(time_ns, int) or isinstance(time_ns, bool):
-            time_ns = self.clock.now_ns()
-        event = Event(str(uuid.uuid4()), time_ns, f"user/{by or 'local'}", "mark", said)
-        self.recordings.add_event(recording_id, event)
-        self._chronicle.show(event)
-        return event.to_dict()
+        return self._desk.mark(recording_id, body, by)
 
     def delete(self, recording_id: str) -> None:
         """See `StationService.delete`."""
-        self.recordings.delete(recording_id)
-        self._notice("recorder", "state", {"recording_id": recording_id, "state": "deleted"})
+        self._desk.delete(recording_id)

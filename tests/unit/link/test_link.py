@@ -3,6 +3,7 @@
 import socket
 import threading
 import time
+from operator import attrgetter
 
 import pytest
 
@@ -81,7 +82,10 @@ def test_errors_travel_whole(client):
         client._call("act", instrument="gen")
 
 
-@pytest.mark.parametrize("method", ["shutdown", "_notice", "folder", "__class__", "link.nothing", "latest"])
+@pytest.mark.parametrize(
+    "method",
+    ["shutdown", "_notice", "folder", "__class__", "link.nothing", "latest", "control", "control.command"],
+)
 def test_only_the_service_can_be_called(client, method):
     with pytest.raises(NotFound):
         client._call(method)
@@ -89,7 +93,7 @@ def test_only_the_service_can_be_called(client, method):
 
 def test_every_call_of_the_service_is_there_on_both_sides(station, client):
     for name in CALLS | LOCAL:
-        assert callable(getattr(station, name)) and callable(getattr(client, name))
+        assert callable(attrgetter(name)(station)) and callable(attrgetter(name)(client))
 
 
 def test_blocks_come_without_a_hole(client):

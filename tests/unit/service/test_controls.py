@@ -96,7 +96,7 @@ def test_a_trip_makes_safe_and_refuses_until_it_is_reset(make):
     WIRE.clear()
     VALUE[0] = 40.0
     until(lambda: "safe" in WIRE)
-    until(lambda: station.control()["interlocks"][0]["state"] == "tripped")
+    until(lambda: station.control.status()["interlocks"][0]["state"] == "tripped")
     with pytest.raises(Refused, match="p"):
         turn(station, 1)
     assert turn(station, 0)["result"] == 0  # what only makes things safe is never refused
@@ -104,7 +104,7 @@ def test_a_trip_makes_safe_and_refuses_until_it_is_reset(make):
     time.sleep(0.1)
     with pytest.raises(Refused):
         turn(station, 1)
-    station.reset_interlock("high", "Ana")
+    station.control.reset_interlock("high", "Ana")
     assert turn(station, 1)["result"] == 1
     until(lambda: any(body.get("interlock") == "high" for body in events(station, "alarm")))
 
@@ -113,40 +113,40 @@ def test_an_excursion_of_one_row_is_seen(make):
     station = make(high=TRIP)
     turn(station, 1)
     VALUE[:] = [40.0]
-    until(lambda: station.control()["interlocks"][0]["state"] == "tripped")
-    assert station.control()["actuators"][0]["value"] == 0.0
+    until(lambda: station.control.status()["interlocks"][0]["state"] == "tripped")
+    assert station.control.status()["actuators"][0]["value"] == 0.0
 
 
 def test_a_lease_keeps_others_out_and_its_loss_makes_safe(make):
     station = make()
-    lease = station.take_control("Ana", 1)
+    lease = station.control.take("Ana", 1)
     turn(station, 1, fence=lease["fence"])
     with pytest.raises(Conflict, match="Ana"):
         turn(station, 0, "Ben")
     with pytest.raises(Conflict):
-        station.give_up_control("Ben")
-    until(lambda: station.control()["lease"] is None)
+        station.control.give_up("Ben")
+    until(lambda: station.control.status()["lease"] is None)
     until(lambda: WIRE[-1] == "safe")
     with pytest.raises(Conflict):
         turn(station, 1, fence=lease["fence"])
     turn(station, 1, "Ben")
-    assert station.give_up_control("admin", break_=True)["lease"] is None
+    assert station.control.give_up("admin", break_=True)["lease"] is None
     until(lambda: WIRE[-1] == "safe")
 
 
 def test_a_stop_passes_everything_and_is_kept(make, tmp_path):
     station = make()
-    station.take_control("Ana", 60)
+    station.control.take("Ana", 60)
     turn(station, 1)
-    assert station.stop_all("Eve", "leak")["sent"] == {"tank": "sent"}
+    assert station.control.stop_all("Eve", "leak")["sent"] == {"tank": "sent"}
     assert WIRE[-1] == "safe"
     with pytest.raises(Refused, match="Eve: leak"):
         turn(station, 1)
     assert json.loads((tmp_path / "data" / "stopped.json").read_bytes())["by"] == "Eve"
-    number = station.reset_stop("Ana")["confirm"]
+    number = station.control.reset_stop("Ana")["confirm"]
     with pytest.raises(Conflict):
-        station.reset_stop("Ana", number + 1)
-    assert WIRE[-1] == "safe" and not station.reset_stop("Ana", number)["stopped"]
+        station.control.reset_stop("Ana", number + 1)
+    assert WIRE[-1] == "safe" and not station.control.reset_stop("Ana", number)["stopped"]
     assert WIRE[-1] == "safe" and turn(station, 1)["result"] == 1
 
 
@@ -171,7 +171,7 @@ def test_the_audit_has_it_all(make, tmp_path):
     turn(station, 1)
     with pytest.raises(Conflict):
         turn(station, 1, "Ben")
-    station.stop_all("Eve")
+    station.control.stop_all("Eve")
     told = (tmp_path / "data" / "audit.jsonl").read_text()
     for what in ("command accepted", "command acknowledged", "command conflict", "stop all", "Ben", "Eve"):
         assert what in told

@@ -82,37 +82,37 @@ class WhoIn(Wish):
 @router.get("", response_model=ControlOut, responses=problems(), dependencies=[needs(READ)])
 def control(front: FrontDep) -> dict[str, Any]:
     """Return who holds control, what is stopped, every interlock, and where each actuator is."""
-    return front.engine.control()
+    return front.engine.control.status()
 
 
 @router.post("/stop", response_model=StopOut, responses=problems())
 def stop(front: FrontDep, caller: Anyone, told: StopIn) -> dict[str, Any]:
     """Bring everything into its safe state and let nothing move until that is reset. For anybody."""
-    return front.engine.stop_all(caller.signs(told.by), told.reason)
+    return front.engine.control.stop_all(caller.signs(told.by), told.reason)
 
 
 @router.post("/stop/reset", response_model=StopOut, responses=problems(409))
 def reset(front: FrontDep, caller: Controller, told: ResetIn) -> dict[str, Any]:
     """Reset a stop in two steps; nothing moves by it."""
-    return front.engine.reset_stop(caller.signs(told.by), told.confirm)
+    return front.engine.control.reset_stop(caller.signs(told.by), told.confirm)
 
 
 @router.post("/lease", response_model=LeaseOut, responses=problems(409))
 def take(front: FrontDep, caller: Controller, told: LeaseIn) -> dict[str, Any]:
     """Take control, or keep it for longer; 409 says who holds it, and for how long."""
-    return front.engine.take_control(caller.signs(told.by), told.ttl_s)
+    return front.engine.control.take(caller.signs(told.by), told.ttl_s)
 
 
 @router.post("/lease/release", response_model=ControlOut, responses=problems(409))
 def release(front: FrontDep, caller: Controller, told: WhoIn) -> dict[str, Any]:
     """Give control back; what moves is made safe."""
-    return front.engine.give_up_control(caller.signs(told.by))
+    return front.engine.control.give_up(caller.signs(told.by))
 
 
 @router.post("/lease/break", response_model=ControlOut, responses=problems())
 def break_(front: FrontDep, caller: Admin, told: WhoIn) -> dict[str, Any]:
     """Take control from whoever has it, as an admin; what moves is made safe."""
-    return front.engine.give_up_control(caller.signs(told.by), break_=True)
+    return front.engine.control.give_up(caller.signs(told.by), break_=True)
 
 
 @router.post("/interlocks/{name}/{action}", response_model=ControlOut, responses=problems(404, 409))
@@ -121,4 +121,4 @@ def reset_interlock(
 ) -> dict[str, Any]:
     """Let a latched interlock go, if its cause is gone; nothing moves by it."""
     del action
-    return front.engine.reset_interlock(name, caller.signs(told.by))
+    return front.engine.control.reset_interlock(name, caller.signs(told.by))

@@ -178,7 +178,7 @@ class Audience:
             return
         holders = {one.by for one in self._everybody() if CONTROL in one.caller.scopes}
         if lease["holder"] in holders:
-            await self._place.looks.run(lambda: stand.engine.take_control(lease["holder"], LEASE_S))
+            await self._place.looks.run(lambda: stand.engine.control.take(lease["holder"], LEASE_S))
 
     def _note_valves(self, valves: list[int | None]) -> None:
         self._unknown = self._unknown + 1 if None in valves else 0

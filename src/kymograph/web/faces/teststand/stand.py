@@ -110,7 +110,7 @@ class Stand:
         """Return the contract's status but for who is connected and the mode."""
         stand, steppers = self.instruments()
         there = [one for one in (stand, steppers) if one is not None]
-        well = all(one["state"] in _UP for one in there) and not self.engine.control()["stopped"]
+        well = all(one["state"] in _UP for one in there) and not self.engine.control.status()["stopped"]
         return {
             "stm32_connected": stand is not None and stand["state"] in _UP,
             "arduino_connected": steppers is not None and steppers["state"] in _UP,
@@ -128,7 +128,7 @@ class Stand:
 
     def control(self) -> Plain:
         """Return the station's control, with `valves` as the device told them last and `troubles`."""
-        told = self.engine.control()
+        told = self.engine.control.status()
         valves = [one["value"] for one in told["actuators"] if one["instrument"] == self.names.stand]
         stand, steppers = self.instruments()
         troubles = [one["error"] for one in (stand, steppers) if one is not None and one["error"]]
@@ -170,7 +170,7 @@ class Stand:
 
         The safe state is sent before anything is waited for. Then, for a second at most, it is looked at.
         """
-        sent = self.engine.stop_all(by, "emergency")["sent"]
+        sent = self.engine.control.stop_all(by, "emergency")["sent"]
         until = time.monotonic() + _SAFE_SEEN_S
         feedback = self._feedback(sent)
         while any(one["outcome"] == "unverified" for one in feedback) and time.monotonic() < until:
@@ -183,7 +183,7 @@ class Stand:
         }
 
     def _feedback(self, sent: Mapping[str, str]) -> list[Plain]:
-        actuators = self.engine.control()["actuators"]
+        actuators = self.engine.control.status()["actuators"]
         return [_safe_step(name, told, actuators) for name, told in sent.items()]
 
 
