@@ -143,6 +143,17 @@ class RecordingTable(_Table):
         default=1.0, ge=limits.FLUSH_INTERVAL_S_MIN, le=limits.FLUSH_INTERVAL_S_MAX
     )
     after_crash: Literal["close", "continue"] = "close"
+    autostart: bool | Name = False
+    """Record everything from the start of the station on; the recording's name, or true for the station's."""
+
+
+class ControlTable(_Table):
+    """`[control]`: what it takes to move something."""
+
+    armed: Names = ()
+    """Actuators, as `instrument.actuator`, that must be armed right before they are moved."""
+    sequences: Path = Path("sequences")
+    """Folder of the station's own sequences, relative to the station file."""
 
 
 class RingTable(_Table):
@@ -184,6 +195,9 @@ class Config(_Table):
     recording: RecordingTable = RecordingTable()
     ring: RingTable = RingTable()
     instruments: dict[Name, InstrumentTable] = Field(default_factory=dict)
+    control: ControlTable = ControlTable()
+    triggers: dict[Name, dict[str, Any]] = Field(default_factory=dict)
+    """`[triggers.NAME]`: what begins a recording by itself, checked by the engine's service."""
     interlocks: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     """`[interlocks.NAME]`, see `control/interlock.py`, which checks them."""
     faces: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -290,6 +304,10 @@ def load(path: Path, settings: Sequence[str] = (), environ: Mapping[str, str] = 
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
+    control = data.setdefault("control", {})
+    if isinstance(control, dict):
+        folder = cast("dict[str, Any]", control).get("sequences", ControlTable().sequences)
+        cast("dict[str, Any]", control)["sequences"] = str(path.parent / str(folder))
     overrides = _override(data, environ)
     for setting in settings:
         key, equals, value = setting.partition("=")
