@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from kymograph.acquire.feed import Feed, layout
 from kymograph.acquire.motion import Motion
-from kymograph.acquire.requests import Requests
+from kymograph.acquire.requests import Asked, Requests
 from kymograph.acquire.stats import RateMeter
 from kymograph.drivers.base import Driver, GivenUp
 from kymograph.model import status
@@ -144,31 +144,42 @@ class Instrument:
             raise Refused(f"{self.name} is not paused", hint="start it instead", state=self._state)
 
     def command(
-        self, name: str, arguments: Mapping[str, Any], permit: Callable[[], None] = lambda: None
+        self,
+        name: str,
+        arguments: Mapping[str, Any],
+        permit: Callable[[], None] = lambda: None,
+        urgent: bool = False,
+        late_s: float = COMMAND_TIMEOUT_S,
     ) -> Any:
         """Have the driver run a command and return its answer.
 
         `permit` is asked in the device's own thread, right before: it raises if control is elsewhere by
-        then, or something forbids it.
+        then, or something forbids it. An `urgent` one goes before everything that waits, and ends the wait
+        of the one under way.
 
         Raises:
             Refused: the device is not open, or too many commands wait already.
+            TimedOut: it could not be begun within `late_s`, and never will be; or no answer came.
         """
-        self._refuse_unless_open()
+        self._refuse_unless_open(urgent)
 
         def work() -> Any:
-            self._refuse_unless_open()
+            if urgent:
+                self._driver.stop_wanted.clear()
+            self._refuse_unless_open(urgent)
             permit()
             return self._driver.run_command(name, arguments)
 
-        return self._ask(work, COMMAND_TIMEOUT_S)
+        if urgent:
+            self._driver.stop_wanted.set()
+        return self._ask(work, COMMAND_TIMEOUT_S, urgent, late_s)
 
-    def _refuse_unless_open(self) -> None:
+    def _refuse_unless_open(self, urgent: bool = False) -> None:
         if not self._open:
             raise Refused(
                 f"{self.name} is {self._state}", hint="open the instrument first", state=self._state
             )
-        if len(self._requests) >= COMMANDS_WAITING_MAX:
+        if len(self._requests) >= COMMANDS_WAITING_MAX and not urgent:
             raise Refused(f"{COMMANDS_WAITING_MAX} commands wait for {self.name} already")
 
     def replace_driver(self, make: Callable[[], AnyDriver]) -> None:
@@ -201,10 +212,12 @@ class Instrument:
 
         self._ask(work, COMMAND_TIMEOUT_S)
 
-    def _ask(self, work: Callable[[], Any], timeout_s: float) -> Any:
+    def _ask(
+        self, work: Callable[[], Any], timeout_s: float, urgent: bool = False, late_s: float | None = None
+    ) -> Any:
         if self._quit or not self._thread.is_alive():
             raise Unavailable(f"{self.name} is shut down")
-        return self._requests.ask(work, timeout_s, self.name)
+        return self._requests.ask(Asked(work, urgent, late_s), timeout_s, self.name)
 
     def status(self) -> status.InstrumentStatus:
         """Return what is going on this second."""

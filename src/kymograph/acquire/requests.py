@@ -8,9 +8,23 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from kymograph.model.errors import DeviceError, KymographError, TimedOut
+
+_NEVER: Final = "what was not begun by then never will be"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Something to be done. It is to be begun within `late_s`, or never; None: within the time of the answer.
+
+    What is urgent is done before everything that waits.
+    """
+
+    work: Callable[[], Any]
+    urgent: bool = False
+    late_s: float | None = None
 
 
 @dataclass(slots=True)
@@ -37,17 +51,22 @@ class Requests:
         self._wake.set()
         return done
 
-    def ask(self, work: Callable[[], Any], timeout_s: float, whom: str) -> Any:
+    def ask(self, asked: Asked, timeout_s: float, whom: str) -> Any:
         """Have something done and return its result. What was not begun in time is never done.
 
         Raises:
-            TimedOut: no answer in time.
+            TimedOut: not begun, or no answer, in time.
         """
-        done = self.put(work)
+        done = self.put(asked.work, asked.urgent)
+        late_s = timeout_s if asked.late_s is None else min(asked.late_s, timeout_s)
+        try:
+            return done.result(late_s)
+        except FutureTimeoutError:
+            if done.cancel() or late_s >= timeout_s:
+                raise TimedOut(f"{whom} did not answer within {late_s:g} s", hint=_NEVER) from None
         try:
             return done.result(timeout_s)
         except FutureTimeoutError:
-            done.cancel()
             raise TimedOut(f"{whom} did not answer within {timeout_s:g} s") from None
 
     def wake(self) -> None:

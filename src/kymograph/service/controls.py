@@ -27,6 +27,7 @@ from kymograph.model.clock import Clock
 from kymograph.model.errors import Conflict, KymographError
 from kymograph.service.contract import Plain
 from kymograph.service.instruments import Instruments, Notice
+from kymograph.service.orders import Order, Standing
 from kymograph.store.durable import remove_durably, write_durably
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,7 @@ LEASE_S: Final = 30.0
 """How long a lease holds that was taken by giving a command."""
 AUDIT_FILE: Final = "audit.jsonl"
 STOP_FILE: Final = "stopped.json"
+_LEASELESS: Final = (Standing.LAST, Standing.EMERGENCY)
 _TICK_S: Final = 0.05
 _SENT_S: Final = 1.0
 """How long a stop waits to be able to say whether it was sent."""
@@ -81,6 +83,7 @@ class Controls:
         self._authority = Authority([GROUP], clock.now_ns() // 1_000_000)
         self._audit = Audit(data / AUDIT_FILE, clock.now_ns()) if self.movers else None
         self._guard = threading.Lock()
+        self._upset: tuple[Callable[[str], None], ...] = ()
         self._acting = ThreadPoolExecutor(1, "interlock")
         self._quit = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="controls", daemon=True)
@@ -108,50 +111,77 @@ class Controls:
             self._audit.close()
 
     # -- commands ------------------------------------------------------------------------------------------
-    def command(
-        self, name: str, command: str, arguments: Mapping[str, Any], by: str = "", fence: int | None = None
-    ) -> Any:
-        """Have a command run, if nothing speaks against it.
+    def command(self, order: Order, standing: Standing = Standing.ASKED) -> Any:
+        """Have a command run, if nothing speaks against it, and return what the device answered.
 
         Who gives one while nobody holds control takes it for half a minute.
 
         Raises:
             Conflict: another holds control.
             Refused: everything is stopped, or an interlock forbids it.
+            TimedOut: it could not be sent in time, and never will be; or the device does not answer.
         """
-        instrument = self._instruments.get(name)
+        instrument = self._instruments.get(order.instrument)
         if not instrument.motion.actuators:
-            return instrument.command(command, arguments)
-        asked = {"instrument": name, "command": command, "arguments": dict(arguments)}
+            return instrument.command(order.command, order.arguments)
+        asked = {"instrument": order.instrument, "command": order.command, "arguments": dict(order.arguments)}
+        urgent = standing is Standing.EMERGENCY
         try:
-            lease = self._lease_for(by or "local", fence)
-            permit = partial(self._permit, instrument, command, arguments, lease)
+            lease = None if standing in _LEASELESS else self.lease_for(order.by or "local", order.fence)
+            permit = partial(self._permit, instrument, order, standing, lease)
             permit()
-            self._write(by, "command accepted", {**asked, "fence": lease.fence})
-            result = instrument.command(command, arguments, permit)
+            self._write(order.by, "command accepted", {**asked, "fence": lease.fence if lease else None})
+            result = instrument.command(order.command, order.arguments, permit, urgent, order.late_s)
         except KymographError as error:
-            self._write(by, f"command {error.code}", {**asked, "error": error.message})
+            self._write(order.by, f"command {error.code}", {**asked, "error": error.message})
             raise
-        self._write(by, "command acknowledged", {**asked, "result": result})
+        self._write(order.by, "command acknowledged", {**asked, "result": result})
         return result
 
-    def _lease_for(self, by: str, fence: int | None) -> Lease:
+    def lease_for(self, by: str, fence: int | None = None, ttl_s: float = LEASE_S) -> Lease:
+        """Return the lease under which somebody may move something: that of the fence, or their own, which
+        is taken if nobody has it, and kept for longer if they do.
+
+        Raises:
+            Conflict: another holds control, or nobody under that fence.
+            Refused: everything is stopped, and there is none yet.
+        """
         now_ns = self._clock.monotonic_ns()
         with self._guard:
             if fence is not None:
                 return self._authority.check(GROUP, fence, now_ns)
             self._latch.check()
-            return self._authority.acquire(GROUP, by, LEASE_S, now_ns)
+            return self._authority.acquire(GROUP, by, ttl_s, now_ns)
 
-    def _permit(
-        self, instrument: Instrument, command: str, arguments: Mapping[str, Any], lease: Lease
-    ) -> None:
-        now_ns = self._clock.monotonic_ns()
-        self._latch.check()
+    def keep(self, lease: Lease, ttl_s: float = LEASE_S) -> Lease:
+        """Give a lease more time.
+
+        Raises:
+            Conflict: it holds no more.
+        """
         with self._guard:
-            self._authority.check(GROUP, lease.fence, now_ns)
-        moved = instrument.motion.moves(command, arguments)
-        for target in (command, *moved) if moved else ():
+            return self._authority.renew(lease, ttl_s, self._clock.monotonic_ns())
+
+    def on_upset(self, callback: Callable[[str], None]) -> None:
+        """Call back with a reason whenever what runs by itself must end: a stop, a trip that acted, control
+        that was lost, broken, given back or handed over. Called in any thread; must not wait."""
+        self._upset = (*self._upset, callback)
+
+    def _tell_upset(self, reason: str) -> None:
+        for callback in self._upset:
+            callback(reason)
+
+    def _permit(self, instrument: Instrument, order: Order, standing: Standing, lease: Lease | None) -> None:
+        if standing is Standing.EMERGENCY:
+            return
+        now_ns = self._clock.monotonic_ns()
+        moved = instrument.motion.moves(order.command, order.arguments)
+        if moved or standing is not Standing.LAST:
+            self._latch.check()
+        if lease is not None:
+            with self._guard:
+                self._authority.check(GROUP, lease.fence, now_ns)
+        for target in (order.command, *moved) if moved else ():
             self._interlocks.check(instrument.name, target, now_ns)
 
     # -- authority -----------------------------------------------------------------------------------------
@@ -190,6 +220,7 @@ class Controls:
     def _lost(self, ended: Ended) -> None:
         body = {"holder": ended.lease.holder, "why": ended.why, "by": ended.by, "fence": ended.lease.fence}
         self.make_safe(self.movers)
+        self._tell_upset(f"control was lost: {ended.lease.holder}'s lease was {ended.why}")
         self._notice("control", "state", {"control": "lost", **body})
         self._write(ended.by or ended.lease.holder, "control lost", body)
 
@@ -199,6 +230,7 @@ class Controls:
         until the stop is reset. Asks for no lease, and waits for no lock and no queue."""
         stop = self._latch.press(by or "somebody", reason, self._clock.now_ns())
         sent = self.make_safe(self.movers)
+        self._tell_upset(f"everything was stopped by {stop.by}{f': {reason}' if reason else ''}")
         told = {name: _outcome(done) for name, done in sent.items()}
         try:
             write_durably(self._stop_file, json.dumps(stop.to_dict()).encode())
@@ -262,6 +294,8 @@ class Controls:
                 for action in change.actions:
                     instrument = self._instruments.get(action.instrument)
                     self._later(instrument.command, action.command, action.arguments)
+            if change.actions:
+                self._tell_upset(f"interlock {change.interlock} tripped: {change.reason}")
             self._later(self._tell, change)
 
     def _tell(self, change: Change) -> None:

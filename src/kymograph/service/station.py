@@ -22,6 +22,7 @@ from kymograph.service.contract import BlockSink, Plain
 from kymograph.service.controls import Controls
 from kymograph.service.history import RingHistory
 from kymograph.service.instruments import Instruments
+from kymograph.service.orders import Order
 from kymograph.service.recording_desk import RecordingDesk
 from kymograph.service.recordings import Recordings
 from kymograph.store.folder import DataFolder
@@ -231,7 +232,7 @@ class Station(RingHistory):
         told: Plain = {"instrument": instrument, "command": command, "arguments": dict(arguments)}
         source = f"instrument/{instrument}"
         try:
-            result = self.control.command(instrument, command, arguments, by, fence)
+            result = self.control.command(Order(instrument, command, arguments, by, fence))
         except KymographError as error:
             self._notice(source, "command", {**told, "outcome": error.code, "error": error.message})
             raise
