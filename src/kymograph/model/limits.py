@@ -66,6 +66,14 @@ SEAL_SILENCE_S_MAX: Final = 300.0
 on a slow SD card."""
 GAP_EVENTS_PER_S_MAX: Final = 8
 """Gap events of one recording in a second; a device that loses more has them told as one."""
+PRE_TRIGGER_S_MAX: Final = 86_400.0
+"""How far back a recording may be asked to begin; a ring holds less."""
+RECORDINGS_BESIDE_MAX: Final = 8
+"""Recordings by triggers and of the past at one time: each writes the same rows once more."""
+POST_TRIGGER_S_MAX: Final = 86_400.0
+"""How long a trigger records after its condition became true."""
+TRIGGERS_MAX: Final = 64
+"""Triggers of one station; each is asked with every block."""
 
 # Network --------------------------------------------------------------------------------------------------
 REQUEST_BODY_BYTES_MAX: Final = 16 * 1024 * 1024
@@ -150,3 +158,17 @@ COMMAND_LATE_S: Final = 2.0
 """How long a command may wait to be sent unless its giver says otherwise: a person has moved on by then."""
 AUDIT_BREAKS_MAX: Final = 100
 """Breaks of an audit that are listed; more say nothing new."""
+SEQUENCE_STEPS_MAX: Final = 10_000
+"""Steps of a sequence with all its repetitions: its whole timeline can be printed, and read."""
+SEQUENCE_TIMES_MAX: Final = 10_000
+"""Repetitions of one `repeat`."""
+SEQUENCE_WAIT_S_MAX: Final = 86_400.0
+"""Seconds of one wait or timeout: what takes longer than a day is several sequences."""
+SEQUENCE_STEPS_AT_ONCE_MAX: Final = 1000
+"""Steps that a run does without looking up; more wait for the next turn, so that an abort is heard."""
+SEQUENCES_MAX: Final = 200
+"""Sequence files of one station that are listed."""
+RUN_EVENTS_PER_S_MAX: Final = 10
+"""Steps of one run that are told in a second; each is an fsync. Changes of its state are always told."""
+RUNS_LISTED_MAX: Final = 1000
+"""Runs in one listing, newest first; their records stay."""

@@ -23,20 +23,15 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias, cast
 from pydantic import BaseModel, ConfigDict, Field
 
 from kymograph.model.errors import InvalidInput
+from kymograph.model.limits import SEQUENCE_TIMES_MAX, SEQUENCE_WAIT_S_MAX
 
-STEPS_MAX: Final = 10_000
-"""Steps of a sequence with all its repetitions."""
-TIMES_MAX: Final = 10_000
-"""Repetitions of one `repeat`."""
-SECONDS_MAX: Final = 86_400.0
-"""Seconds of one wait or timeout."""
 ANSWER_S: Final = 5.0
 """How long a command's answer is waited for unless its step says otherwise."""
 
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 
 Reference: TypeAlias = Annotated[str, Field(pattern=r"^\$\{[A-Za-z_]\w*\}$")]
-Seconds: TypeAlias = Annotated[float, Field(ge=0, le=SECONDS_MAX, allow_inf_nan=False)] | Reference
+Seconds: TypeAlias = Annotated[float, Field(ge=0, le=SEQUENCE_WAIT_S_MAX, allow_inf_nan=False)] | Reference
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
 
 
@@ -125,7 +120,7 @@ class Repeat(Part):
     """Do steps several times."""
 
     kind: ClassVar[str] = "repeat"
-    times: Annotated[int, Field(ge=0, le=TIMES_MAX)] | Reference
+    times: Annotated[int, Field(ge=0, le=SEQUENCE_TIMES_MAX)] | Reference
     steps: tuple[Step, ...]
 
 
@@ -267,8 +262,8 @@ def seconds(value: Any, parameters: Mapping[str, Any]) -> float:
         InvalidInput: it is no duration.
     """
     found = resolve(value, parameters)
-    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= SECONDS_MAX:
-        raise InvalidInput(f"{found!r} is no duration", hint=f"0 to {SECONDS_MAX:g} s")
+    if isinstance(found, bool) or not isinstance(found, int | float) or not 0 <= found <= SEQUENCE_WAIT_S_MAX:
+        raise InvalidInput(f"{found!r} is no duration", hint=f"0 to {SEQUENCE_WAIT_S_MAX:g} s")
     return float(found)
 
 
@@ -279,6 +274,6 @@ def times(step: Repeat, parameters: Mapping[str, Any]) -> int:
         InvalidInput: it is no such number.
     """
     found = resolve(step.times, parameters)
-    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= TIMES_MAX:
-        raise InvalidInput(f"{found!r} is no number of repetitions", hint=f"0 to {TIMES_MAX}")
+    if isinstance(found, bool) or not isinstance(found, int) or not 0 <= found <= SEQUENCE_TIMES_MAX:
+        raise InvalidInput(f"{found!r} is no number of repetitions", hint=f"0 to {SEQUENCE_TIMES_MAX}")
     return found

@@ -15,79 +15,16 @@ from typing import Any, Final, Literal, TypeAlias, assert_never
 from kymograph.control.expression import Expression, Unknown, Value, compile_condition
 from kymograph.control.grammar import Known
 from kymograph.control.sequence import model
+from kymograph.control.sequence.effects import Asked, Effect, Event, Recording, Tell, Withdraw
 from kymograph.control.sequence.model import Sequence, Step, resolve
 from kymograph.control.sequence.validate import count
 from kymograph.model.errors import Conflict, InvalidInput
+from kymograph.model.limits import SEQUENCE_STEPS_AT_ONCE_MAX
 
 State: TypeAlias = Literal["ready", "running", "paused", "ending", "done", "aborted", "failed"]
 Outcome: TypeAlias = Literal["done", "aborted", "failed"]
 OVER: Final = ("done", "aborted", "failed")
-STEPS_AT_ONCE_MAX: Final = 1000
-"""Steps done in one call; more wait for the next, so that no call takes long."""
 _S: Final = 1_000_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class Tell:
-    """Give this command. After `deadline_ns` nobody waits for it any more: it is not to be sent late."""
-
-    number: int
-    instrument: str
-    command: str
-    arguments: Mapping[str, Any]
-    deadline_ns: int
-    always: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """Begin or end a recording."""
-
-    number: int
-    do: str
-    name: str
-    metadata: Mapping[str, Any]
-    deadline_ns: int
-    always: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """Write an event."""
-
-    text: str
-    fields: Mapping[str, Any]
-    always: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Withdraw:
-    """Do not send these any more, if they have not been sent."""
-
-    numbers: tuple[int, ...]
-
-
-Effect: TypeAlias = Tell | Recording | Event | Withdraw
-
-
-@dataclass(slots=True)
-class Asked:
-    """Something that was to be done, and what came of it: `waiting`, `unanswered`, `failed` or any word."""
-
-    number: int
-    what: str
-    line: int
-    always: bool
-    told_ns: int
-    outcome: str = "waiting"
-    detail: str = ""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        return {
-            "number": self.number, "what": self.what, "line": self.line, "always": self.always,
-            "told_ns": self.told_ns, "outcome": self.outcome, "detail": self.detail,
-        }  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -146,7 +83,7 @@ class Run:
         self._now_ns = max(self._now_ns, now_ns)
         if self.state == "ready":
             self.state = "running"
-        for _ in range(STEPS_AT_ONCE_MAX):
+        for _ in range(SEQUENCE_STEPS_AT_ONCE_MAX):
             if self.state not in ("running", "ending") or not self._go_on(values):
                 break
         effects, self._effects = self._effects, []
@@ -223,10 +160,21 @@ class Run:
         if self.state in ("ready", "running", "paused"):
             self._leave("failed", reason)
 
-    def progress(self) -> dict[str, Any]:
+    def drop(self, reason: str) -> None:
+        """End the run as failed at once, without its `always` steps: another makes everything safe."""
+        if self.state in OVER:
+            return
+        self.reason, self._outcome = reason, "failed"
+        self._waiting = self._step = None
+        self._levels = []
+        self._withdraw()
+        self._close()
+
+    def progress(self, now_ns: int = 0) -> dict[str, Any]:
         """Return where it is, for people: state, reason, step, groups and rounds, what it waits for."""
         waiting = self._waiting
-        left = None if waiting is None or waiting.until_ns is None else waiting.until_ns - self._now_ns
+        now_ns = self._now_ns if self.state == "paused" else max(self._now_ns, now_ns)
+        left = None if waiting is None or waiting.until_ns is None else waiting.until_ns - now_ns
         return {
             "name": self.sequence.name, "state": self.state, "reason": self.reason,
             "sha256": self.sequence.sha256, "parameters": dict(self.parameters),
@@ -274,6 +222,9 @@ class Run:
             return
         if self._outcome == "done" and self.failures:
             self._outcome, self.reason = "failed", self.failures[0]
+        self._close()
+
+    def _close(self) -> None:
         for asked in self.asked.values():
             asked.outcome = "unanswered" if asked.outcome == "waiting" else asked.outcome
         self.state = self._outcome
@@ -286,11 +237,15 @@ class Run:
             self.state = outcome
             self._levels = []
             return
-        open_ = tuple(number for number, asked in self.asked.items() if asked.outcome == "waiting")
-        if open_ and outcome != "done":
-            self._effects.append(Withdraw(open_))
+        if outcome != "done":
+            self._withdraw()
         self._levels = [_Level(self.sequence.always)]
         self.state = "ending"
+
+    def _withdraw(self) -> None:
+        open_ = tuple(number for number, asked in self.asked.items() if asked.outcome == "waiting")
+        if open_:
+            self._effects.append(Withdraw(open_))
 
     def _failed(self, reason: str) -> None:
         where = f"line {self._step.line}: " if self._step else ""

@@ -8,9 +8,10 @@ from typing import Any
 from kymograph.control.expression import compile_condition
 from kymograph.control.sequence import model
 from kymograph.control.sequence.catalogue import Catalogue
-from kymograph.control.sequence.model import STEPS_MAX, Sequence, Step, references, resolve, steps_of
+from kymograph.control.sequence.model import Sequence, Step, references, resolve, steps_of
 from kymograph.control.sequence.read import Fault, refuse
 from kymograph.model.errors import InvalidInput
+from kymograph.model.limits import SEQUENCE_STEPS_MAX
 
 
 def validate(sequence: Sequence, given: Mapping[str, Any], catalogue: Catalogue | None) -> dict[str, Any]:
@@ -60,6 +61,33 @@ def _courses(
             yield values, (*sequence.steps, *sequence.always)
 
 
+def commands(
+    sequence: Sequence, parameters: Mapping[str, Any]
+) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Yield instrument, command and arguments of each command that a run may give.
+
+    Raises:
+        InvalidInput: a parameter is wrong; `validate` says which.
+    """
+    for values, steps in _courses(sequence, dict(parameters)):
+        for step in steps_of(steps):
+            if isinstance(step, model.Command):
+                filled = [resolve(part, values) for part in (step.instrument, step.command, step.arguments)]
+                yield str(filled[0]), str(filled[1]), filled[2]
+
+
+def conditions(sequence: Sequence, parameters: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the conditions that a run may wait for.
+
+    Raises:
+        InvalidInput: a parameter is wrong; `validate` says which.
+    """
+    for values, steps in _courses(sequence, dict(parameters)):
+        for step in steps_of(steps):
+            if isinstance(step, model.WaitUntil):
+                yield str(resolve(step.condition, values))
+
+
 def changed(sequence: Sequence) -> set[str]:
     """Return the parameters that are set on the way."""
     sets = (s for s in steps_of((*sequence.steps, *sequence.always)) if isinstance(s, model.Set))
@@ -88,9 +116,9 @@ def count(sequence: Sequence, parameters: Mapping[str, Any]) -> int:
                 line=step.line,
             )
     total = _count(sequence.steps, parameters) + _count(sequence.always, parameters)
-    if total > STEPS_MAX:
+    if total > SEQUENCE_STEPS_MAX:
         raise InvalidInput(
-            f"{sequence.name} has {total} steps with its repetitions", hint=f"at most {STEPS_MAX}"
+            f"{sequence.name} has {total} steps with its repetitions", hint=f"at most {SEQUENCE_STEPS_MAX}"
         )
     return total
 
