@@ -156,7 +156,7 @@ def test_a_dive(tmp_path):
 
 def told_whole(mirror):
     told = mirror.lines()
-    return told and told[-1]["whole"] and not told[-1]["running"]
+    return told and told[-1]["state"] == "whole"
 
 
 def rows_of(path):

@@ -168,7 +168,7 @@ def test_watching_waits_for_the_next_recording(tmp_path):
                 end(station, recording)
                 until(
                     lambda n=name: any(
-                        line["name"] == n and line["whole"] and not line["running"] for line in mirror.lines()
+                        line["name"] == n and line["state"] == "whole" for line in mirror.lines()
                     ),
                     what=name,
                 )

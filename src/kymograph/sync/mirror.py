@@ -88,7 +88,7 @@ class Progress:
             "recording_id": self.recording_id, "name": self.name, "folder": str(self.folder),
             "running": self.running, "expected": self.expected, "held": self.held, "rows": self.rows,
             "tail_bytes": self.tail_bytes, "size_bytes": self.size_bytes,
-            "expected_bytes": self.expected_bytes, "whole": self.whole,
+            "expected_bytes": self.expected_bytes, "whole": self.whole, "state": self.state,
             "errors": self.errors,
         }  # fmt: skip
 
@@ -182,6 +182,9 @@ class Mirror:
 
     def _one(self, id: str) -> bool:
         try:
+            # Files first: a journal that is sealed between the two questions is in the offer, and the other
+            # way round it would be in neither.
+            files = self._source.open_files(id)
             offer = self._source.offer(id)
         except NotFound:
             return self._gone(id)
@@ -192,7 +195,6 @@ class Mirror:
         self._note(folder, offer, progress)
         self._seal(folder, offer, progress)
         folder.follow(offer.segments)
-        files = self._source.open_files(id)
         progress.unsealed = sum(file.kind == "journal" for file in files)
         self._small(folder, id, files, progress)
         if self._wishes.tails:
