@@ -1,6 +1,8 @@
 """Sequence files: what is read, what is refused with its line, and what they would tell."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -80,6 +82,21 @@ i:
     assert made.value["f"].value[1].value["h"].line == 10
 
 
+def test_words_that_are_no_booleans_stay_words():
+    made = parse("---\non: 'off'\nyes: [\"on\", e5, 1.2.3, 1 bar]\nsay: |\n  two\n  lines\nfold: a\n  text\n")
+    assert made.plain() == {
+        "on": "off", "yes": ["on", "e5", "1.2.3", "1 bar"], "say": "two\nlines\n", "fold": "a text",
+    }  # fmt: skip
+    assert [item.line for item in made.value.values()] == [2, 3, 4, 7]
+
+
+def test_the_engine_reads_no_yaml_before_a_sequence_is_read():
+    code = (
+        "import sys, kymograph.service.station, kymograph.control.sequence.read; print('yaml' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+
+
 @pytest.mark.parametrize(("text", "line", "reason"), [
     ("", 1, "empty"),
     ("a: 1\na: 2", 2, "twice"),
@@ -89,21 +106,32 @@ i:
     ("a: True", 1, "different things"),
     ("a: 1:30", 1, "different things"),
     ("\ta: 1", 1, "tab"),
-    ("a: &x 1", 1, "begin with &"),
-    ("a: *x", 1, "begin with"),
-    ("a: |\n  x", 1, "begin with"),
-    ("a: !!int 1", 1, "begin with !"),
-    ("---\na: 1", 1, "one document"),
-    ("a: b: c", 1, "two ways"),
-    ("a: 1\n   b: 2", 2, "further"),
-    ("a:\n    b: 1\n  c: 2", 3, "does not belong|further"),
+    ("a: &x 1", 1, "no anchors"),
+    ("a: *x", 1, "no anchors"),
+    ("a: !!int 1", 1, "no tags"),
+    ("a: !!python/object/apply:os.getcwd []", 1, "no tags"),
+    ("&x a: 1", 1, "a key is"),
+    ("a: @x", 1, "begin with @"),
+    ("a: 1\n---\nb: 1", 2, "one document"),
+    ("%YAML 1.1\n---\na: 1", 1, "directives"),
+    ("a: b: c", 1, "no key here"),
+    ("a: 1\n   b: 2", 2, "no key here"),
+    ("a: 1\n1: 2", 2, "is no text"),
+    ("a: 1\ntrue: 2", 2, "is no text"),
+    ("[a]: 1", 1, "a key is a text"),
+    ("a: \x01", 1, "character 0x1"),
+    ("a:\n    b: 1\n  c: 2", 3, "does not belong"),
     ("a: 'x", 1, "not closed"),
-    ("a: [1, 2", 1, "missing|closed"),
-    ("a: [1] 2", 1, "at its end"), ('a: "\\q"', 1, "escape"),
+    ("a: [1, 2\n", 1, "not closed"),
+    ("a: [,]", 1, "missing"),
+    ("a: [1] 2", 1, "does not belong"), ('a: "\\q"', 1, "escape"),
     ("a: 1e999", 1, "too large"),
+    ("a: " + "9" * 9000, 1, "too large"),
     ("- 1\nb: 2", 2, "does not belong"),
-    ("a: " + "[" * 40, 1, "levels deep"),
-    ("just\nb: 1", 2, "does not belong"),
+    ("a: " + "[" * 250_000, 1, "levels deep"),
+    ("- " * 40 + "1", 1, "levels deep"),
+    (" " * 300_000, 1, "at most"),
+    ("just\nb: 1", 2, "no key here"),
     ("a: .nan", 1, "different"),
 ])  # fmt: skip
 def test_what_can_be_taken_in_two_ways_is_refused_with_its_line(text, line, reason):
