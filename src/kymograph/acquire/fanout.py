@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from kymograph.model.block import Block, BlockQueue
 
 
@@ -14,14 +16,17 @@ class Fanout:
 
     def __init__(self) -> None:
         self._queues: tuple[BlockQueue, ...] = ()
+        self._changing = threading.Lock()
 
     def add(self, queue: BlockQueue) -> None:
         """Let a queue have every block from the next one on."""
-        self._queues = (*self._queues, queue)
+        with self._changing:
+            self._queues = (*self._queues, queue)
 
     def remove(self, queue: BlockQueue) -> None:
         """Let a queue have no more blocks; one that is not listening is left alone."""
-        self._queues = tuple(other for other in self._queues if other is not queue)
+        with self._changing:
+            self._queues = tuple(other for other in self._queues if other is not queue)
 
     def publish(self, block: Block) -> None:
         """Offer a block to every queue; each counts for itself what it cannot take."""

@@ -4,7 +4,7 @@ The engine's thread writes, anyone with the file descriptor reads; neither ever 
 memory is an anonymous file (`memfd`), gone when the last process closes it, so that a kill leaves nothing.
 
     header   int64[8]        magic, capacity, rows claimed, rows written, runs written, 0 …
-    runs     int64[256][3]   (row, epoch, seq): from that row on, rows are numbered seq, seq + 1, …
+    runs     int64[1024][3]   (row, epoch, seq): from that row on, rows are numbered seq, seq + 1, …
     time_ns  int64[capacity]
     channels dtype[capacity] each, starting at a multiple of 64 bytes
 
@@ -31,7 +31,7 @@ from kymograph.model.limits import BLOCK_ROWS_MAX
 
 _MAGIC: Final = 0x4B594D52494E4731
 _HEADER: Final = 8
-_RUNS: Final = 256
+_RUNS: Final = 1024
 _CLAIMED, _WRITTEN, _RUN_COUNT = 2, 3, 4
 
 
@@ -200,9 +200,13 @@ class RingView:
             return source[at : at + count].copy()
         return np.concatenate((source[at:], source[: at + count - self.capacity]))
 
-    def row_at_time(self, time_ns: int) -> int:
-        """Return the first row at or after a time, by bisection; the end of the ring if there is none."""
-        low, high = self.extent
+    def row_at_time(self, time_ns: int, low: int = 0, high: int | None = None) -> int:
+        """Return the first row at or after a time, by bisection; the end of the ring if there is none.
+
+        With bounds, of the rows `low` to `high` (exclusive) only, and `high` if there is none.
+        """
+        first, last = self.extent
+        low, high = max(low, first), last if high is None else min(high, last)
         while low < high:
             middle = (low + high) // 2
             if int(self._memory.time_ns[middle % self.capacity]) < time_ns:
@@ -217,6 +221,11 @@ class RingView:
         kept = range(max(count - _RUNS + 1, 0), count)
         table = [self._memory.runs[i % _RUNS].tolist() for i in kept]
         return [(row, Cursor(epoch, seq)) for row, epoch, seq in table]
+
+    def time_at(self, row: int) -> int | None:
+        """Return the time of a row, None if it is not there."""
+        times = self.read(row, row + 1, ())[1]
+        return int(times[0]) if len(times) else None
 
     def row_at(self, cursor: Cursor) -> int:
         """Return the row of a cursor, or the first one after it that is still there.
@@ -237,8 +246,12 @@ class RingView:
 
     def blocks(self, start: int, stop: int) -> list[Block]:
         """Return rows `start` to `stop` (exclusive), as far as they are still there, as numbered blocks."""
+        return [block for _, block in self.placed(start, stop)]
+
+    def placed(self, start: int, stop: int) -> list[tuple[int, Block]]:
+        """Return the same with the row at which each block begins."""
         runs = self.runs()
-        found: list[Block] = []
+        found: list[tuple[int, Block]] = []
         for i, (row, at) in enumerate(runs):
             end = min(runs[i + 1][0] if i + 1 < len(runs) else stop, stop)
             at_row = max(row, start)
@@ -247,6 +260,6 @@ class RingView:
                 first, times, columns = self.read(at_row, upto, range(len(self.stream.channels)))
                 if len(times):
                     rows = Rows(self.stream.name, times, columns)
-                    found.append(Block.pack(self.stream, at.epoch, at.seq + first - row, rows))
+                    found.append((first, Block.pack(self.stream, at.epoch, at.seq + first - row, rows)))
                 at_row = upto
         return found

@@ -18,7 +18,7 @@ from kymograph.link.remote import remote
 from kymograph.model.channel import Stream, stream_from_dict
 from kymograph.model.errors import KymographError, NotFound, TimedOut, Unavailable, error_from_dict
 from kymograph.model.limits import LINK_CALL_TIMEOUT_S
-from kymograph.service.contract import BlockSink, ControlService, Plain
+from kymograph.service.contract import BlockSink, ControlService, Plain, TriggerService
 from kymograph.service.history import RingHistory
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ class EngineClient(RingHistory):
         self._views: dict[str, RingView] = {}
         self._closed = False
         self.control = remote(ControlService, "control", self._call)
+        self.triggers = remote(TriggerService, "triggers", self._call)
         self._thread = threading.Thread(target=self._read, name="link-read", daemon=True)
         self._thread.start()
 
@@ -153,6 +154,10 @@ class EngineClient(RingHistory):
     def record_stop(self, recording_id: str, stop_acquiring: bool = False) -> Plain:
         """See `StationService.record_stop`."""
         return self._call("record_stop", recording_id=recording_id, stop_acquiring=stop_acquiring)
+
+    def promote(self, request: Mapping[str, Any]) -> Plain:
+        """See `StationService.promote`."""
+        return self._call("promote", request=request)
 
     def recorders(self) -> list[Plain]:
         """See `StationService.recorders`."""

@@ -17,14 +17,17 @@ from kymograph.link.outbox import Outbox
 from kymograph.link.remote import methods
 from kymograph.model.block import Block
 from kymograph.model.errors import InvalidInput, KymographError, NotFound
-from kymograph.service.contract import ControlService, StationService, Subscription
+from kymograph.service.contract import ControlService, StationService, Subscription, TriggerService
 from kymograph.service.station import Station
 
 log = logging.getLogger(__name__)
 
 LOCAL: Final = frozenset({"latest", "history", "window", "subscribe", "on_event"})
 """Methods of the service that are not calls: the front answers them from shared memory or by frames."""
-CALLS: Final = (methods(StationService) - LOCAL) | {f"control.{name}" for name in methods(ControlService)}
+PARTS: Final = {"control": ControlService, "triggers": TriggerService}
+CALLS: Final = (methods(StationService) - LOCAL) | {
+    f"{prefix}.{name}" for prefix, part in PARTS.items() for name in methods(part)
+}
 WORKERS: Final = 16
 """Calls answered side by side: one may wait 30 s for a device, the others must not."""
 

@@ -70,6 +70,30 @@ class ControlService(Protocol):
         ...
 
 
+class TriggerService(Protocol):
+    """What begins a recording by itself. See `service.triggers`."""
+
+    def status(self) -> list[Plain]:
+        """Return every trigger: `name when state(armed recording waiting off) last_ns recordings …`."""
+        ...
+
+    def arm(self, name: str, by: str = "") -> Plain:
+        """Let a trigger fire at the next crossing, and return it."""
+        ...
+
+    def disarm(self, name: str, by: str = "") -> Plain:
+        """Let a trigger not fire, and return it; what it records goes on to its end."""
+        ...
+
+    def fire(self, name: str, by: str = "") -> Plain:
+        """Record as if the condition had become true now; return the trigger.
+
+        Raises:
+            Conflict: the trigger is off.
+        """
+        ...
+
+
 class StationService(Protocol):
     """The engine's service. Every method may raise any `KymographError`."""
 
@@ -136,7 +160,8 @@ class StationService(Protocol):
         `segment_interval_s`, `merge`, `metadata`, `by`; `id`, a UUID of the caller's own; `file_stem`, what
         the sealed files of one stream are called; `attachments`, texts by file name; `unique` refuses
         a name that was ever used; `begin_acquiring` opens and
-        starts the instruments and waits `first_row_timeout_s` for a row of each, undoing all if none comes.
+        starts the instruments and waits `first_row_timeout_s` for a row of each, undoing all if none comes;
+        `pre_s` begins with what the rings hold of so many last seconds (metadata `pre_s`, `pre_s_given`).
 
         Raises:
             Conflict: a stream is being recorded already (facts: `recording_id`, `name`), or the name exists.
@@ -145,6 +170,22 @@ class StationService(Protocol):
 
     def record_stop(self, recording_id: str, stop_acquiring: bool = False) -> Plain:
         """End a recording, sealed and listed, and return it."""
+        ...
+
+    def promote(self, request: Mapping[str, Any]) -> Plain:
+        """Record what the rings hold of the last `seconds`, beside what is being recorded, and return it.
+
+        `request`: `name`, `seconds`; `streams`, `instruments`, `format`, `metadata` as of a recording. It
+        ends by itself; its metadata says `promoted_s`, and `promoted_s_given` if the rings held less.
+
+        Raises:
+            Conflict: there are no rows yet, or too many recordings beside the main one.
+        """
+        ...
+
+    @property
+    def triggers(self) -> TriggerService:
+        """What begins a recording by itself."""
         ...
 
     def recorders(self) -> list[Plain]:

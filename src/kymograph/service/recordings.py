@@ -80,6 +80,8 @@ class Recordings:
         self._running: dict[str, Recorder] = {}
         self._reserved: dict[str, Recording] = {}
         """Recordings that are about to begin."""
+        self._beside: set[str] = set()
+        """Recordings that stand in nobody's way: what was promoted, and what a trigger began."""
 
     # -- begin -------------------------------------------------------------------------------------------
     def recover(self) -> list[Recording]:
@@ -91,29 +93,44 @@ class Recordings:
         return found.to_continue
 
     def reserve(
-        self, request: Mapping[str, Any], streams: Iterable[Stream], origin: Mapping[str, Any]
+        self,
+        request: Mapping[str, Any],
+        streams: Iterable[Stream],
+        origin: Mapping[str, Any],
+        started_ns: int | None = None,
+        beside: bool = False,
     ) -> Recording:
         """Check a request and keep its streams and name for it until `begin` or `release`.
+
+        `started_ns` is the time of its first row where that lies in the past. One `beside` others may have
+        streams that are being recorded, and others may have its.
 
         Raises:
             InvalidInput: the name, the format or an interval is not acceptable.
             Conflict: a stream is being recorded, or a name that must be unique exists.
         """
         recording = self._plan(request, tuple(streams), origin)
+        recording = replace(recording, started_ns=started_ns or recording.started_ns)
         check_attachments(request.get("attachments") or {})
         with self._lock:
-            self._refuse_busy(recording)
+            if beside:
+                self._refuse_many()
+            else:
+                self._refuse_busy(recording)
             if request.get("unique"):
                 self._refuse_known(recording.name)
             if request.get("id"):
                 self._refuse_same(recording)
             self._reserved[recording.id] = recording
+            if beside:
+                self._beside.add(recording.id)
         return recording
 
     def release(self, recording: Recording) -> None:
         """Give up what `reserve` kept."""
         with self._lock:
             self._reserved.pop(recording.id, None)
+            self._beside.discard(recording.id)
 
     def begin(self, recording: Recording, attachments: Mapping[str, str] | None = None) -> Recorder:
         """Start the recorder of a reserved recording, or of one that a crash interrupted.
@@ -163,6 +180,8 @@ class Recordings:
         streams = {stream.name for stream in wanted.streams}
         recorded = [r.recording for r in self._running.values() if r.recording.running]
         for other in [*recorded, *self._reserved.values()]:
+            if other.id in self._beside:
+                continue
             taken = streams & {stream.name for stream in other.streams}
             if taken:
                 raise Conflict(
@@ -172,6 +191,14 @@ class Recordings:
                     name=other.name,
                     reason="busy",
                 )
+
+    def _refuse_many(self) -> None:
+        if len(self._beside) >= limits.RECORDINGS_BESIDE_MAX:
+            raise Conflict(
+                f"{len(self._beside)} recordings are being made beside the main one",
+                hint="wait until one of them has ended",
+                reason="busy",
+            )
 
     def _refuse_known(self, name: str) -> None:
         starting = {recording.name for recording in self._reserved.values()}
@@ -185,6 +212,13 @@ class Recordings:
             if recording.id not in self._reserved:
                 return
         raise Conflict("a recording with that id exists already", recording_id=recording.id, reason="exists")
+
+    def recorded(self) -> set[str]:
+        """Return the streams that are taken: another recording of them would be refused."""
+        with self._lock:
+            running = [r.recording for r in self._running.values() if r.recording.running]
+            taken = [r for r in (*running, *self._reserved.values()) if r.id not in self._beside]
+        return {stream.name for recording in taken for stream in recording.streams}
 
     # -- while it runs -----------------------------------------------------------------------------------
     def running(self) -> list[Recorder]:
@@ -241,6 +275,7 @@ class Recordings:
         self._refresh(recording.id)
         with self._lock:
             self._running.pop(recording.id, None)
+            self._beside.discard(recording.id)
 
     # -- end -----------------------------------------------------------------------------------------------
     def end(self, recording_id: str) -> Recording:

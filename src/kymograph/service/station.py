@@ -23,8 +23,9 @@ from kymograph.service.controls import Controls
 from kymograph.service.history import RingHistory
 from kymograph.service.instruments import Instruments
 from kymograph.service.orders import Order
-from kymograph.service.recording_desk import RecordingDesk
+from kymograph.service.recording_desk import SHUTDOWN_PAST_S, TRIGGER, RecordingDesk
 from kymograph.service.recordings import Recordings
+from kymograph.service.triggers import Triggers
 from kymograph.store.folder import DataFolder
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,9 @@ class Station(RingHistory):
             {"station": config.station.name, "station_id": self.folder.station_id},
             self._instruments, self.recordings, self._chronicle, self.clock, self._notice,
         )  # fmt: skip
+        self.triggers = Triggers(
+            config.triggers, self._instruments, self._desk, self.recordings, self.clock, self._notice
+        )
         self._started_ns = self.clock.now_ns()
         self._quit = threading.Event()
         self._kept_ns = self.clock.monotonic_ns()
@@ -78,15 +82,19 @@ class Station(RingHistory):
         self.control.start()
         self._instruments.launch({self._instruments.of_stream(name).name for name in known})
         for recording in continued:
-            self._desk.listen(self.recordings.begin(recording).recording)
+            self._desk.resume(recording)
+        if autostart := self.config.recording.autostart:
+            self._desk.autostart(self.config.station.name if autostart is True else autostart)
+        self.triggers.start()
         self._keeper.start()
 
     def shutdown(self, timeout_s: float = limits.SHUTDOWN_S_MAX - 1.0) -> None:
         """Seal what is being recorded, close the devices, free the folder."""
         deadline = time.monotonic() + timeout_s
         self._quit.set()
+        self.triggers.shutdown()
         for recorder in self.recordings.running():
-            self._desk.unlisten(recorder.recording)
+            self._desk.unlisten(recorder.recording, SHUTDOWN_PAST_S)
         self.recordings.shutdown(max(timeout_s - 2.0, 1.0))
         self.control.shutdown()
         self._instruments.shutdown(max(deadline - time.monotonic(), 0.5))
@@ -122,7 +130,8 @@ class Station(RingHistory):
         for recorder in self.recordings.running():
             owners = {self._instruments.of_stream(s.name).name for s in recorder.recording.streams}
             about = event.source.removeprefix("instrument/")
-            if event.kind == "clock" or about in owners:
+            its_own = event.body.get("recording_id") == recorder.recording.id
+            if event.kind == "clock" or about in owners or (event.source[:8] == TRIGGER and its_own):
                 told.append(recorder.add_event)
         return told
 
@@ -247,6 +256,10 @@ class Station(RingHistory):
     def record_stop(self, recording_id: str, stop_acquiring: bool = False) -> Plain:
         """See `StationService.record_stop`."""
         return self._desk.stop(recording_id, stop_acquiring)
+
+    def promote(self, request: Mapping[str, Any]) -> Plain:
+        """See `StationService.promote`."""
+        return self._desk.promote(request)
 
     def recorders(self) -> list[Plain]:
         """See `StationService.recorders`."""

@@ -66,6 +66,14 @@ class RecorderQueue:
                 self._condition.notify()
             return True
 
+    def lose(self, loss: Lost) -> None:
+        """Count rows as lost that were to be put and cannot be any more."""
+        with self._condition:
+            if not self._closed:
+                self._lost[loss.stream] = self._lost.get(loss.stream, 0) + loss.rows
+                self._items.append(loss)
+                self._condition.notify()
+
     def take(self, timeout_s: float) -> list[Block | Lost]:
         """Return everything that waits, oldest first; wait for something at most that long."""
         with self._condition:

@@ -19,13 +19,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from kymograph.model import limits
-from kymograph.model.block import Block
+from kymograph.model.block import Block, Cursor
 from kymograph.model.clock import Clock
 from kymograph.model.errors import Conflict, DiskFull, InvalidInput, StorageError
 from kymograph.model.event import Event
 from kymograph.model.recording import Recording
 from kymograph.model.status import RecorderStatus
-from kymograph.store.block_queue import RecorderQueue
+from kymograph.store.block_queue import Lost, RecorderQueue
 from kymograph.store.folder import DataFolder
 from kymograph.store.recording_folder import RecordingFolder
 from kymograph.store.sealer import Sealer
@@ -106,6 +106,15 @@ class Recorder:
     def put(self, block: Block) -> bool:
         """Take a block, or count its rows as lost and return False. Never waits."""
         return self._queue.put(block)
+
+    def lose(self, stream: str, at: Cursor, rows: int) -> None:
+        """Count rows as lost that were to be put and cannot be any more; told as a gap like any other."""
+        self._queue.lose(Lost(stream, at.epoch, at.seq, at.seq + rows, rows))
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the disk."""
+        return self._queue.size_bytes
 
     def start(self) -> None:
         """Make the recording's folder (or go on in it after a crash) and begin to take blocks.
