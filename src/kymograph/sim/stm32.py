@@ -4,8 +4,8 @@
     sim://stm32?protocol=frames&rate_hz=10000&batch=10&channels=24&name=stand-1
 
 Further parameters: `quoted=1` (text: values in quotes), `ack=0` (text: firmware that never answers), `t0_us`
-and `seq` (frames: where its counters begin). A valve order ends a scenario; a heart-beat that stays away,
-once there was one, closes all valves.
+and `seq` (frames: where its counters begin), `pace_ms` (how often it hands over the samples that are due). A
+valve order ends a scenario; a heart-beat that stays away, once there was one, closes all valves.
 
 Faults of its own, beside those of the wire: `nack on|off` (say no to every order), `mute on|off` (obey, and
 say nothing), `jam VALVE|off` (a valve that stays as it is), `stuck NAME|off` (a value that stays as it is),
@@ -284,15 +284,17 @@ def make(parameters: Mapping[str, str]) -> Stm32Device:
         device.form = words.line_form(quoted=given.pop("quoted", "0") == "1")
         device.first_t0_us = int(given.pop("t0_us", "0"))
         device.first_seq = int(given.pop("seq", "0"))
+        device.interval_s = float(given.pop("pace_ms", device.interval_s * 1e3)) / 1e3
     except ValueError as error:
         raise InvalidInput(f"simulated controller: {error}") from None
     sane = protocol in ("text", "frames") and 0 < device.rate_hz <= 1e6
     sane = sane and (protocol == "text" or device.rate_hz >= 1e6 / 65_535)
+    sane = sane and 0.0005 <= device.interval_s <= 1.0
     if not (sane and 1 <= device.batch <= 255 and 1 <= device.channels <= len(NAMES)):
         raise InvalidInput("simulated controller: protocol, rate_hz, batch or channels make no sense")
     if given:
         raise InvalidInput(
             f"a simulated controller has no {', '.join(sorted(given))}",
-            hint="it has: protocol rate_hz batch channels seed name ack quoted t0_us seq",
+            hint="it has: protocol rate_hz batch channels seed name ack quoted t0_us seq pace_ms",
         )
     return device

@@ -11,7 +11,6 @@ from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from kymograph.config import Config
 from kymograph.model.limits import CONNECTIONS_MAX, LIVE_MESSAGE_BYTES_MAX, REQUEST_HEADERS_S_MAX
@@ -20,7 +19,7 @@ from kymograph.service.contract import StationService
 from kymograph.service.keys import KeyStore
 from kymograph.web.app import KEYS_FILE, make_app
 from kymograph.web.auth import ensure_first_key
-from kymograph.web.live.socket import ABORT
+from kymograph.web.live.wire import WiredWebSocket
 
 log = logging.getLogger(__name__)
 
@@ -65,21 +64,6 @@ class TimedHttp(HttpToolsProtocol):
             self._patience = None
 
 
-class AbortableWebSocket(WebSocketsSansIOProtocol):
-    """A WebSocket whose connection can be cut without waiting for a client that takes nothing."""
-
-    async def run_asgi(self) -> None:
-        """See `WebSocketsSansIOProtocol`."""
-        extensions: dict[str, Any] = self.scope.setdefault("extensions", {})  # type: ignore[assignment]
-        extensions[ABORT] = self.transport.abort
-        await super().run_asgi()
-
-    def keepalive_timeout(self) -> None:
-        """See `WebSocketsSansIOProtocol`."""
-        super().keepalive_timeout()
-        self.transport.abort()
-
-
 class _Server(uvicorn.Server):
     """uvicorn that says when it answers."""
 
@@ -121,7 +105,7 @@ def run(
         make_app(config, engine, archive),
         loop="uvloop",
         http=TimedHttp,
-        ws=AbortableWebSocket,
+        ws=WiredWebSocket,
         ws_per_message_deflate=False,
         ws_max_size=LIVE_MESSAGE_BYTES_MAX,
         ws_ping_interval=_PING_S,

@@ -109,6 +109,14 @@ class Listener:
 
     async def send(self, message: str | bytes) -> None:
         await self.taking.wait()
+        self._hear(message)
+
+    def send_now(self, message: str | bytes) -> bool:
+        if self.taking.is_set():
+            self._hear(message)
+        return self.taking.is_set()
+
+    def _hear(self, message: str | bytes) -> None:
         self.raw.append(message)
         kind = msgspec.json if isinstance(message, str) else msgspec.msgpack
         self.heard.append(kind.decode(message))

@@ -23,7 +23,7 @@ class LiveHouse:
     def enter(self, run: bool = True) -> tuple[Client, Any]:
         listener = self._make_listener()
         loop = asyncio.get_running_loop()
-        client = Client(Caller("local", frozenset()), listener.send, loop.time, lambda: None, False)
+        client = Client(Caller("local", frozenset()), listener, loop.time, lambda: None, False)
         self.hub.join(client)
         if run:
             self.running.append(asyncio.ensure_future(client.outbox.run()))

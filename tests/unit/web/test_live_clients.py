@@ -74,7 +74,7 @@ def test_subscriptions_are_bounded(live_house: Any) -> None:
 
 def test_unread_answers_are_bounded(make_listener: Any) -> None:
     async def run() -> None:
-        outbox = Outbox(make_listener().send, asyncio.get_running_loop().time)
+        outbox = Outbox(make_listener(), asyncio.get_running_loop().time)
         for _ in range(ANSWERS_MAX):
             outbox.put("{}")
         assert not outbox.overrun

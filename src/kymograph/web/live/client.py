@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
 
 from kymograph.model.errors import KymographError
 from kymograph.web.auth import Caller
 from kymograph.web.live.groups import Tail
 from kymograph.web.live.messages import write
-from kymograph.web.live.outbox import Message, Outbox
+from kymograph.web.live.outbox import Outbox, Way
 
 
 class Client:
@@ -18,13 +18,13 @@ class Client:
     def __init__(
         self,
         caller: Caller,
-        send: Callable[[Message], Awaitable[None]],
+        way: Way,
         now_s: Callable[[], float],
         close: Callable[[], None],
         binary: bool,
     ) -> None:
         self.caller = caller
-        self.outbox = Outbox(send, now_s)
+        self.outbox = Outbox(way, now_s)
         self.close = close
         self.binary = binary
         self.tails: dict[str, list[Tail]] = {}

@@ -10,8 +10,9 @@ from kymograph.model.block import Block, Cursor
 from kymograph.model.limits import LIVE_MERGE_BYTES_MAX
 from kymograph.web.live.encoding import Encoded
 from kymograph.web.live.messages import Encoding, write
-from kymograph.web.live.outbox import Gap, Message, Outbox
+from kymograph.web.live.outbox import Gap, Outbox
 from kymograph.web.live.views import Piece, View, rest, runs
+from kymograph.web.live.wire import Message
 
 
 class GroupKey(NamedTuple):

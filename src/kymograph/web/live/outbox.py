@@ -8,16 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 from kymograph.model.limits import CLIENT_QUEUE_BYTES_MAX, CLIENT_QUEUE_MESSAGES_MAX
 from kymograph.web.live.encoding import Encoded
 from kymograph.web.live.views import Piece
+from kymograph.web.live.wire import Message
 
 ANSWERS_MAX: Final = 4 * CLIENT_QUEUE_MESSAGES_MAX
-Message = str | bytes
+
+
+class Way(Protocol):
+    """How messages reach the client: a `Wire`."""
+
+    def send_now(self, message: Message) -> bool:
+        """Send a message if there is room for it; return whether there was."""
+        ...
+
+    async def send(self, message: Message) -> None:
+        """Send a message as soon as there is room."""
+        ...
 
 
 class Receiver(Protocol):
@@ -69,8 +81,8 @@ class Outbox:
     """A queue and the coroutine that empties it. All methods are called on the event loop and never wait,
     but for `run` and `room`."""
 
-    def __init__(self, send: Callable[[Message], Awaitable[None]], now_s: Callable[[], float]) -> None:
-        self._send = send
+    def __init__(self, way: Way, now_s: Callable[[], float]) -> None:
+        self._way = way
         self._now_s = now_s
         self._queue: deque[_Item] = deque()
         self._bytes = 0
@@ -110,11 +122,18 @@ class Outbox:
         self._replace(_Item(receiver=receiver, encoded=encoded, key=receiver))
 
     def put_rows(self, receiver: Receiver, piece: Piece, encoded: Encoded) -> None:
-        """Queue rows; over a bound, the oldest rows go."""
+        """Send rows at once if nothing waits, else queue them; over a bound, the oldest rows go."""
+        if self._idle and self._way.send_now(encoded.to(receiver.id)):
+            return
         self._append(_Item(receiver=receiver, encoded=encoded, piece=piece))
         while len(self._queue) > CLIENT_QUEUE_MESSAGES_MAX or self._bytes > CLIENT_QUEUE_BYTES_MAX:
             if not self._drop_oldest():
                 return
+
+    @property
+    def _idle(self) -> bool:
+        """Whether whatever was put has been sent, and every loss told."""
+        return not self._queue and self.sending_since_s is None and not self._losses
 
     async def room(self) -> None:
         """Wait until the queue is less than half full."""
@@ -203,7 +222,7 @@ class Outbox:
 
     async def _send_one(self, message: Message) -> None:
         self.sending_since_s = self._now_s()
-        await self._send(message)
+        await self._way.send(message)
         self.sending_since_s = None
 
     def describe(self) -> dict[str, Any]:

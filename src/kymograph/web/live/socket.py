@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Annotated, Final, cast
 
 from fastapi import APIRouter
@@ -17,14 +16,13 @@ from kymograph.web.auth import Caller, needs
 from kymograph.web.front import Front, FrontDep
 from kymograph.web.live.client import Client
 from kymograph.web.live.messages import Hello, Subscribe, Unsubscribe, read, write
+from kymograph.web.live.wire import wire_of
 from kymograph.web.problems import problem
 
 log = logging.getLogger(__name__)
 
 router = APIRouter()
 
-ABORT: Final = "kymograph.abort"
-"""The ASGI extension by which our server lets a connection be cut that does not take its bytes."""
 NO_HELLO: Final = 4400
 KEY_REFUSED: Final = 4401
 SCOPE_REFUSED: Final = 4403
@@ -56,7 +54,7 @@ async def live(
         return
     except WebSocketDisconnect:
         return
-    client = Client(caller, _sender(websocket), asyncio.get_running_loop().time, lambda: None, binary)
+    client = Client(caller, wire_of(websocket), asyncio.get_running_loop().time, lambda: None, binary)
     front.hub.join(client)
     try:
         await _talk(websocket, front, client)
@@ -107,20 +105,10 @@ async def _say_and_close(websocket: WebSocket, refused: _Refused) -> None:
         {"type": "error", "code": error.code, "message": error.message, "hint": error.hint}, refused.binary
     )
     try:
-        await _sender(websocket)(said)
+        await wire_of(websocket).send(said)
         await websocket.close(refused.code, error.message[:100])
     except (WebSocketDisconnect, RuntimeError, OSError):
         pass  # it did not wait for the refusal
-
-
-def _sender(websocket: WebSocket) -> Callable[[str | bytes], Awaitable[None]]:
-    async def send(message: str | bytes) -> None:
-        if isinstance(message, str):
-            await websocket.send({"type": "websocket.send", "text": message})
-        else:
-            await websocket.send({"type": "websocket.send", "bytes": message})
-
-    return send
 
 
 async def _talk(websocket: WebSocket, front: Front, client: Client) -> None:
@@ -139,9 +127,7 @@ async def _talk(websocket: WebSocket, front: Front, client: Client) -> None:
     tasks = (sending, listening)
 
     def cut() -> None:
-        abort = cast("Callable[[], None] | None", websocket.scope.get("extensions", {}).get(ABORT))
-        if abort is not None:
-            abort()
+        wire_of(websocket).cut()
         for task in tasks:
             task.cancel()
 

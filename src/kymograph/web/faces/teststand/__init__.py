@@ -6,6 +6,8 @@
     [faces.teststand]
     stand = "stand"           # may be left out if one instrument only has the driver stm32
     steppers = "steppers"     # may be left out if one instrument, or none, has the driver arduino_stepper
+    p_chamber = "P5"          # what is not measured, made of channels that are; see `formulas`
+    deltap2 = "P3 - P4"
 
 Whatever moves, moves through the station's control: leases, interlocks and the stop of everything hold here
 as everywhere. The face keeps nothing but the word that somebody gave for the system's mode.
@@ -20,6 +22,7 @@ from kymograph.config import Config
 from kymograph.model.errors import ConfigError
 from kymograph.web.faces.teststand import logs, orders, socket, state
 from kymograph.web.faces.teststand.audience import Audience
+from kymograph.web.faces.teststand.formulas import QUANTITIES, Formulas, parse
 from kymograph.web.faces.teststand.stand import Names, Place
 
 DRIVERS = {"stand": "stm32", "steppers": "arduino_stepper"}
@@ -29,6 +32,31 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     stand: str = ""
     steppers: str = ""
+    adiabatic_temperature: str = ""
+    p_chamber: str = ""
+    deltap2: str = ""
+    kutlesel_debi: str = ""
+
+
+def _table(config: Config) -> _Table:
+    try:
+        return _Table.model_validate(config.faces.get("teststand", {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(f"faces.teststand: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+
+
+def formulas_of(config: Config) -> Formulas:
+    """Return what the quantities are made of that the controller does not measure.
+
+    Raises:
+        ConfigError: something that is no formula.
+    """
+    given = {name: getattr(_table(config), name) for name in QUANTITIES}
+    try:
+        return Formulas({name: parse(text) for name, text in given.items() if text})
+    except ConfigError as error:
+        raise ConfigError(f"faces.teststand: {error.message}", hint=error.hint) from None
 
 
 def names_of(config: Config) -> Names:
@@ -37,11 +65,7 @@ def names_of(config: Config) -> Names:
     Raises:
         ConfigError: one is named and not there, or it is not plain which is meant.
     """
-    try:
-        table = _Table.model_validate(config.faces.get("teststand", {}))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise ConfigError(f"faces.teststand: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+    table = _table(config)
     return Names(_find(config, "stand", table.stand), _find(config, "steppers", table.steppers))
 
 
@@ -67,7 +91,7 @@ def router(config: Config) -> APIRouter:
     Raises:
         ConfigError: it is not clear which instruments are meant.
     """
-    place = Place(names_of(config))
+    place = Place(names_of(config), formulas_of(config))
     audience = Audience(place)
     all_routes = APIRouter()
     for made in (

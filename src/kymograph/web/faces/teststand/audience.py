@@ -18,6 +18,8 @@ from kymograph.model.limits import LIVE_SEND_S_MAX
 from kymograph.service.contract import Subscription
 from kymograph.service.keys import CONTROL
 from kymograph.web.faces.teststand import messages
+from kymograph.web.faces.teststand.formulas import Formulas
+from kymograph.web.faces.teststand.samples import Bundle, Standing, Writer, bundle
 from kymograph.web.faces.teststand.stand import Place, Stand
 from kymograph.web.faces.teststand.viewer import View, Viewer
 from kymograph.web.front import Front
@@ -35,39 +37,35 @@ _UNKNOWN_LOOKS: Final = 5
 
 
 class Group:
-    """Clients that see the same."""
+    """Clients that see the same: what they get is written once, and is the same bytes for them all."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, formulas: Formulas) -> None:
         self.view = view
         self.viewers: set[Viewer] = set()
+        self._writer = Writer(view.every, view.binary, formulas)
         self._waiting: list[Block] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    def offer(self, blocks: Sequence[Block], valves: Sequence[int | None], errors: Sequence[str]) -> None:
+    def offer(self, blocks: Sequence[Block], standing: Standing) -> None:
         """Give all of them the rows that are due."""
         if self.view.batch_s:
             self._waiting += blocks
             if self._timer is None:
                 self._timer = asyncio.get_running_loop().call_later(self.view.batch_s, self._flush)
             return
-        every, binary = self.view.every, self.view.binary
         for block in blocks:
-            names = block.stream.channel_names
-            times = messages.picked(block, block.time_ns, every).tolist()
-            columns = [messages.picked(block, column, every).tolist() for column in block.columns()]
-            for time_ns, *row in zip(times, *columns, strict=True):
-                values = dict(zip(names, row, strict=True))
-                self._give(messages.sample(messages.sensors(values, time_ns, valves, errors), binary), 1)
+            for made in self._writer.write(block, standing):
+                self._give(made)
 
     def _flush(self) -> None:
         blocks, self._waiting, self._timer = self._waiting, [], None
         message, rows = messages.batch(blocks, self.view.every, self.view.binary)
         if rows:
-            self._give(message, rows)
+            self._give(bundle([message], rows))
 
-    def _give(self, message: messages.Message, samples: int) -> None:
+    def _give(self, made: Bundle) -> None:
         for viewer in self.viewers:
-            viewer.put(message, samples)
+            viewer.put(made)
 
     def close(self) -> None:
         """Give nothing more."""
@@ -85,9 +83,8 @@ class Audience:
         self._subscription: Subscription | None = None
         self._looking: asyncio.Task[None] | None = None
         self._soon = asyncio.Event()
-        self._valves: list[int | None] = []
+        self._standing = Standing((), ())
         self._unknown = 0
-        self._troubles: list[str] = []
         self._well = True
 
     def __len__(self) -> int:
@@ -110,7 +107,9 @@ class Audience:
         async with self._changing:
             if self._subscription is None:
                 await self._open(front)
-            self._groups.setdefault(viewer.view, Group(viewer.view)).viewers.add(viewer)
+            group = self._groups.get(viewer.view) or Group(viewer.view, self._place.formulas)
+            self._groups[viewer.view] = group
+            group.viewers.add(viewer)
 
     async def leave(self, viewer: Viewer) -> None:
         """Forget a client; after the last one nothing is followed any more."""
@@ -129,7 +128,7 @@ class Audience:
         stand = Stand(front.engine, self._place.names)
         intake = Intake(asyncio.get_running_loop(), self._offer)
         control = await self._place.looks.run(stand.control)
-        self._valves, self._troubles = control["valves"], control["troubles"]
+        self._standing = Standing(tuple(control["valves"]), tuple(control["troubles"]))
         self._subscription = await self._place.looks.run(
             lambda: stand.engine.subscribe([stand.stream], intake)
         )
@@ -148,7 +147,7 @@ class Audience:
     # -- samples -------------------------------------------------------------------------------------------
     def _offer(self, blocks: Sequence[Block]) -> None:
         for group in self._groups.values():
-            group.offer(blocks, self._valves, self._troubles)
+            group.offer(blocks, self._standing)
 
     # -- valves and control --------------------------------------------------------------------------------
     async def _look_on(self, front: Front) -> None:
@@ -171,7 +170,7 @@ class Audience:
 
     async def _look(self, stand: Stand) -> None:
         control = await self._place.looks.run(stand.control)
-        self._troubles = control["troubles"]
+        self._standing = self._standing._replace(errors=tuple(control["troubles"]))
         self._note_valves(control["valves"])
         lease = control["lease"]
         if lease is None or lease["remaining_s"] > RENEW_S:
@@ -182,9 +181,10 @@ class Audience:
 
     def _note_valves(self, valves: list[int | None]) -> None:
         self._unknown = self._unknown + 1 if None in valves else 0
-        if valves == self._valves or 0 < self._unknown < _UNKNOWN_LOOKS:
+        standing = self._standing._replace(valves=tuple(valves))
+        if standing == self._standing or 0 < self._unknown < _UNKNOWN_LOOKS:
             return
-        self._valves = valves
+        self._standing = standing
         message = messages.write({"type": "valve_state", "valves": valves}, binary=False)
         for viewer in self._everybody():
             viewer.tell_raw(message)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Final, Literal, cast
 
 from fastapi import APIRouter, Query
@@ -21,7 +21,7 @@ from kymograph.web.faces.teststand.stand import Place, Stand, check_valves, set_
 from kymograph.web.faces.teststand.state import newest
 from kymograph.web.faces.teststand.viewer import View, Viewer
 from kymograph.web.front import Front, FrontDep
-from kymograph.web.live.socket import ABORT
+from kymograph.web.live.wire import wire_of
 from kymograph.web.problems import problem
 
 log = logging.getLogger(__name__)
@@ -112,22 +112,12 @@ class Conversation:
 
     async def _get(self, message: Plain) -> None:
         del message
-        data = await self._place.looks.run(lambda: newest(self._stand))
+        data = await self._place.looks.run(lambda: newest(self._stand, self._place.formulas))
         self._viewer.tell({"type": "sensor_data", "data": data})
 
     async def _mode(self, message: Plain) -> None:
         self._require_control()
         self._viewer.tell({"type": "system_mode", **set_mode(self._place, str(message.get("mode")))})
-
-
-def _sender(websocket: WebSocket) -> Callable[[messages.Message], Awaitable[None]]:
-    async def send(message: messages.Message) -> None:
-        if isinstance(message, str):
-            await websocket.send({"type": "websocket.send", "text": message})
-        else:
-            await websocket.send({"type": "websocket.send", "bytes": message})
-
-    return send
 
 
 async def _listen(websocket: WebSocket, conversation: Conversation) -> None:
@@ -147,9 +137,7 @@ async def _talk(websocket: WebSocket, viewer: Viewer, conversation: Conversation
     )
 
     def cut() -> None:
-        abort = cast("Callable[[], None] | None", websocket.scope.get("extensions", {}).get(ABORT))
-        if abort is not None:
-            abort()
+        wire_of(websocket).cut()
         for task in tasks:
             task.cancel()
 
@@ -183,7 +171,7 @@ def router(place: Place, audience: Audience) -> APIRouter:
             await websocket.send_denial_response(problem(Unavailable("there are too many clients")))
             return
         view = View(every or (1 if batch_ms else EVERY), batch_ms / 1000, encoding == "msgpack")
-        viewer = Viewer(view, caller, who(websocket, caller), _sender(websocket))
+        viewer = Viewer(view, caller, who(websocket, caller), wire_of(websocket))
         await websocket.accept()
         try:
             await audience.join(viewer, front)

@@ -22,6 +22,7 @@ from kymograph.model.errors import (
 )
 from kymograph.service.contract import Plain, StationService
 from kymograph.web.auth import Caller
+from kymograph.web.faces.teststand.formulas import NO_FORMULAS, Formulas
 
 VALVES_COUNT: Final = 9
 SCENARIOS: Final = (
@@ -63,6 +64,7 @@ class Place:
     """What the parts of this face share."""
 
     names: Names
+    formulas: Formulas = NO_FORMULAS
     mode: str = "idle"
     looks: Lane = field(default_factory=Lane)
     valves: Lane = field(default_factory=Lane)

@@ -10,6 +10,7 @@ from kymograph.service.keys import CONTROL, READ
 from kymograph.web.auth import PUBLIC, needs
 from kymograph.web.faces.teststand import messages
 from kymograph.web.faces.teststand.audience import Audience
+from kymograph.web.faces.teststand.formulas import Formulas
 from kymograph.web.faces.teststand.stand import Place, Stand, set_mode
 from kymograph.web.front import Front, FrontDep
 from kymograph.web.problems import encode
@@ -20,7 +21,7 @@ def said(body: object, code: int = 200) -> Response:
     return Response(encode(body), code, media_type="application/json")
 
 
-def newest(stand: Stand) -> messages.Plain:
+def newest(stand: Stand, formulas: Formulas) -> messages.Plain:
     """Return the sensor object of the newest row. Blocks.
 
     Raises:
@@ -30,7 +31,9 @@ def newest(stand: Stand) -> messages.Plain:
     if row is None:
         raise Unavailable("nothing was measured yet", hint="is the stand connected?")
     control = stand.control()
-    return messages.sensors(row["values"], row["time_ns"], control["valves"], control["troubles"])
+    made = {name: float(value) for name, value in formulas.of(row["values"]).items()}
+    values = {**row["values"], **made}
+    return messages.sensors(values, row["time_ns"], control["valves"], control["troubles"])
 
 
 def _buffer(front: Front, place: Place) -> dict[str, int]:
@@ -57,7 +60,7 @@ def router(place: Place, audience: Audience) -> APIRouter:
     @routes.get("/sensors", dependencies=[needs(READ)])
     async def sensors(front: FrontDep) -> Response:
         """Return the newest reading."""
-        return said(await place.looks.run(lambda: newest(Stand(front.engine, place.names))))
+        return said(await place.looks.run(lambda: newest(Stand(front.engine, place.names), place.formulas)))
 
     @routes.get("/buffer_status", dependencies=[needs(READ)])
     async def buffer_status(front: FrontDep) -> Response:
