@@ -42,6 +42,7 @@ SILENT: Final = "device silent"
 _READ_TIMEOUT_S: Final = 0.1
 _READ_TIMEOUT_MOVING_S: Final = 0.01
 """Of a driver that moves something: so long may a command to make it safe have to wait."""
+_TEND_S: Final = 0.1
 _RANK: Final = {status.CLOSED: 0, status.IDLE: 1, status.ACQUIRING: 2}
 
 
@@ -61,7 +62,7 @@ class Instrument:
         local = self._driver.streams()
         self.feeds = {s.name: Feed(replace(s, name=self._global_name(s, len(local)))) for s in local}
         self._requests = Requests()
-        self.motion = Motion(lambda: self._driver, lambda: self._open, self._requests)
+        self.motion = Motion(lambda: self._driver, lambda: self._state, self._requests)
         """What it can move."""
         self._meter = RateMeter()
         self._state, self._want = status.CLOSED, status.CLOSED
@@ -82,10 +83,6 @@ class Instrument:
     def streams(self) -> list[Stream]:
         """The streams, under their names in the station."""
         return [feed.stream for feed in self.feeds.values()]
-
-    @property
-    def _open(self) -> bool:
-        return self._state in (status.IDLE, status.ACQUIRING)
 
     def launch(self, want: str) -> None:
         """Start the thread, which brings the device to the state that is wanted."""
@@ -154,28 +151,32 @@ class Instrument:
         """Have the driver run a command and return its answer.
 
         `permit` is asked in the device's own thread, right before: it raises if control is elsewhere by
-        then, or something forbids it. An `urgent` one goes before everything that waits, and ends the wait
-        of the one under way.
+        then, or something forbids it. An `urgent` one goes before all that waits, and ends the wait of the
+        one under way.
 
         Raises:
             Refused: the device is not open, or too many commands wait already.
             TimedOut: it could not be begun within `late_s`, and never will be; or no answer came.
         """
         self._refuse_unless_open(urgent)
+        self._driver.check_command(name, arguments)
 
         def work() -> Any:
+            driver = self._driver
             if urgent:
-                self._driver.stop_wanted.clear()
+                driver.stop_wanted.clear()
             self._refuse_unless_open(urgent)
-            permit()
-            return self._driver.run_command(name, arguments)
+            driver.permit = permit
+            if not driver.asks_leave:
+                permit()
+            return driver.run_command(name, arguments)
 
         if urgent:
             self._driver.stop_wanted.set()
         return self._ask(work, COMMAND_TIMEOUT_S, urgent, late_s)
 
     def _refuse_unless_open(self, urgent: bool = False) -> None:
-        if not self._open:
+        if not self.motion.is_open:
             raise Refused(
                 f"{self.name} is {self._state}", hint="open the instrument first", state=self._state
             )
@@ -267,8 +268,11 @@ class Instrument:
             self._towards()
         if self._state == status.ACQUIRING:
             self._read()
-        else:
-            self._requests.rest(1.0)
+            return
+        tended = self._state == status.IDLE and self.motion.actuators
+        if tended:
+            self._driver.tend()
+        self._requests.rest(_TEND_S if tended else 1.0)
 
     def _read(self) -> None:
         if self._clock.generation != self._generation:
@@ -361,7 +365,7 @@ class Instrument:
         self._notice(f"instrument/{self.name}", "state", body)
 
     def _let_go(self) -> None:
-        if self._open:
+        if self.motion.is_open:
             self._driver.make_safe()
         self._driver.close()
         self._state = status.CLOSED

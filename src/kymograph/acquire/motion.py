@@ -8,6 +8,7 @@ from typing import Any
 
 from kymograph.acquire.requests import Requests
 from kymograph.drivers.base import Driver
+from kymograph.model import status
 from kymograph.model.actuator import Actuator
 
 
@@ -15,11 +16,11 @@ class Motion:
     """The moving side of one instrument. Any thread may ask."""
 
     def __init__(
-        self, driver: Callable[[], Driver[Any]], is_open: Callable[[], bool], requests: Requests
+        self, driver: Callable[[], Driver[Any]], state: Callable[[], str], requests: Requests
     ) -> None:
         """`driver` gives the present one; what it is told, it is told in its own thread, by `requests`."""
         self._driver = driver
-        self._is_open = is_open
+        self._state = state
         self._requests = requests
 
     @property
@@ -36,6 +37,20 @@ class Motion:
         """Return which actuators a command would not leave safe."""
         return self._driver().moves(command, arguments)
 
+    def expects(self, command: str, arguments: Mapping[str, Any]) -> Mapping[str, float]:
+        """Return what the device will show of actuators once a command is done; asked in its own thread."""
+        return self._driver().expects(command, arguments)
+
+    @property
+    def state(self) -> str:
+        """What the instrument does: one of `status.STATES`."""
+        return self._state()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the device can be told anything."""
+        return self._state() in (status.IDLE, status.ACQUIRING)
+
     def read_back(self) -> Mapping[str, float | None]:
         """Return where each actuator is, as the device itself last said; None if it did not."""
         return self._driver().read_back()
@@ -51,7 +66,7 @@ class Motion:
     def _make_safe(self) -> bool:
         driver = self._driver()
         driver.stop_wanted.clear()
-        if not self._is_open():
+        if not self.is_open:
             return False
         driver.make_safe()
         return True

@@ -56,9 +56,12 @@ class Request:
     answer_s: float = COMMAND_TIMEOUT_S
     """How long an answer may take after it was sent."""
     read_back: bool = False
-    """Whether the device shows what it did; if not, its acknowledgement is the end."""
+    """Whether the device shows what it did; if not, its acknowledgement is the end. Known for sure once it
+    was sent."""
     urgent: bool = False
     """Whether it passes although too many wait: making things safe does."""
+    run: str = ""
+    """The id of the run that it is a step of, if it is one."""
 
     def same(self, other: Request) -> bool:
         """Return whether another asks for the same."""
@@ -89,10 +92,11 @@ class Command:
     def to_dict(self) -> dict[str, Any]:
         """Return the body of the event that tells of it."""
         asked = self.request
+        run = {"run": asked.run} if asked.run else {}
         return {
-            "instrument": asked.instrument, "command": asked.command, "arguments": dict(asked.arguments),
-            "by": asked.by, "fence": asked.fence, "state": self.state, "answer": self.answer,
-            "reason": self.reason,
+            "id": self.id, "state": self.state, "instrument": asked.instrument, "command": asked.command,
+            "arguments": dict(asked.arguments), "by": asked.by, "fence": asked.fence, "answer": self.answer,
+            "reason": self.reason, **run,
         }  # fmt: skip
 
 
@@ -128,6 +132,12 @@ class Commands:
         """Return those that have not ended, oldest first."""
         return [command for command in self._commands.values() if not command.ended]
 
+    def newest(self, count: int) -> list[Command]:
+        """Return those that have not ended, and the last ones that have; the newest last."""
+        waiting = self.waiting()
+        ended = [command for command in self._commands.values() if command.ended]
+        return [*ended[-count:], *waiting]
+
     def accept(self, request: Request, now_ns: int) -> Step:
         """Take a request on; of a repeated key, return the command that it was.
 
@@ -141,7 +151,9 @@ class Commands:
             return Step(repeated, None)
         if not (request.late_s > 0 and request.answer_s > 0):
             raise InvalidInput("a command needs time to be sent and answered", late_s=request.late_s)
-        waiting = sum(c.request.instrument == request.instrument for c in self.waiting())
+        waiting = sum(
+            c.request.instrument == request.instrument and c.state != ACKNOWLEDGED for c in self.waiting()
+        )
         if waiting >= COMMANDS_WAITING_MAX and not request.urgent:
             raise TooMany(f"{waiting} commands wait for {request.instrument}", hint="wait for them to end")
         deadline_ns = now_ns + int(request.late_s * 1e9)
@@ -150,15 +162,16 @@ class Commands:
             self._keys[request.key] = made.id
         return self._keep(made, now_ns)
 
-    def send(self, command_id: str, now_ns: int) -> Step:
-        """Note that a command goes to the device now; asked just before its first byte.
+    def send(self, command_id: str, now_ns: int, fence: int | None = None) -> Step:
+        """Note that a command goes to the device now, under which lease; asked just before its first byte.
 
         Raises:
             TimedOut: its deadline has passed; it must not be sent. `expire` tells of it.
             Conflict: it is not waiting to be sent.
         """
         command = self.get(command_id)
-        if command.state == ACCEPTED and now_ns >= command.deadline_ns:
+        late = command.state == ACCEPTED and now_ns >= command.deadline_ns
+        if late or command.state == TIMED_OUT:
             late_s = (now_ns - command.deadline_ns) / 1e9
             raise TimedOut(
                 f"{command.request.command} was to be sent {late_s:.3g} s ago",
@@ -166,15 +179,45 @@ class Commands:
                 late_s=late_s,
             )
         deadline_ns = now_ns + int(command.request.answer_s * 1e9)
-        return self._go(replace(command, deadline_ns=deadline_ns), SENT, now_ns)
+        request = replace(command.request, fence=fence if fence is not None else command.request.fence)
+        return self._go(replace(command, request=request, deadline_ns=deadline_ns), SENT, now_ns)
 
-    def acknowledge(self, command_id: str, now_ns: int, answer: Any = None) -> Step:
+    def acknowledge(
+        self, command_id: str, now_ns: int, answer: Any = None, seen_s: float | None = None
+    ) -> Step:
         """Note what the device answered.
+
+        `seen_s` is how long it may take until the device shows that it did it, 0 if it never shows; None:
+        as the request said.
 
         Raises:
             Conflict: it was not sent, or has ended.
         """
-        return self._go(replace(self.get(command_id), answer=answer), ACKNOWLEDGED, now_ns)
+        command = replace(self.get(command_id), answer=answer)
+        if seen_s is not None:
+            request = replace(command.request, read_back=seen_s > 0)
+            command = replace(command, request=request, deadline_ns=now_ns + int(seen_s * 1e9))
+        return self._go(command, ACKNOWLEDGED, now_ns)
+
+    def leave_unanswered(self, command_id: str, now_ns: int, answer: Any, seen_s: float) -> Command:
+        """Wait no more for an acknowledgement, only for what the device shows; `answer` is the driver's.
+
+        Raises:
+            Conflict: it was not sent, or has ended.
+        """
+        command = self.get(command_id)
+        if command.state != SENT:
+            raise Conflict(f"{command.request.command} is {command.state}", command_id=command_id)
+        deadline_ns = now_ns + int(seen_s * 1e9)
+        self._commands[command_id] = left = replace(command, answer=answer, deadline_ns=deadline_ns)
+        return left
+
+    def rest(self, command_id: str) -> Command:
+        """Look no more for what a device shows: it shows nothing, and its acknowledgement was the end."""
+        command = self.get(command_id)
+        self._commands[command_id] = replace(command, request=replace(command.request, read_back=False))
+        self._retire(command_id)
+        return self._commands[command_id]
 
     def end(self, command_id: str, state: str, reason: str, now_ns: int) -> Step:
         """End a command as `verified`, `refused`, `failed`, `timed_out` or `unknown`.
@@ -228,16 +271,14 @@ class Commands:
     def _keep(self, command: Command, now_ns: int) -> Step:
         self._commands[command.id] = command
         if command.ended:
-            self._commands[command.id] = self._commands.pop(command.id)  # the newest to end is forgotten last
-            self._forget()
-        asked = command.request
-        source = f"user/{asked.by}" if asked.by else f"instrument/{asked.instrument}"
-        time_ns = self._utc_ns(now_ns)
+            self._retire(command.id)
+        source, time_ns = f"instrument/{command.request.instrument}", self._utc_ns(now_ns)
         return Step(
             command, Event(command.id, time_ns, source, "command", command.to_dict(), command.revision)
         )
 
-    def _forget(self) -> None:
+    def _retire(self, command_id: str) -> None:
+        self._commands[command_id] = self._commands.pop(command_id)  # the newest to end is forgotten last
         ended = [command for command in self._commands.values() if command.ended]
         for command in ended[: max(0, len(ended) - COMMANDS_KEPT_MAX)]:
             del self._commands[command.id]

@@ -67,8 +67,11 @@ class Interlocks:
             ConfigError: an expression is wrong, with its place.
         """
         streams = tuple(streams)
-        known = {**names_of(streams), **(words or {})}
+        channels = names_of(streams)
+        known = {**(words or {}), **channels}
         self._locks = {name: Interlock(name, table, known) for name, table in tables.items()}
+        self.words = frozenset(name for lock in self._locks.values() for name in lock.names) - set(channels)
+        """The names without a channel that are used: these are to be told."""
         self._freshness = Freshness(streams)
         self._by_stream: dict[str, list[Interlock]] = {stream.name: [] for stream in streams}
         self._guard = threading.Lock()
@@ -95,6 +98,12 @@ class Interlocks:
             self._freshness.put(name, value, now_ns)
             using = [lock for lock in self._locks.values() if name in lock.names]
             return [change for lock in using for change in lock.tick(self._freshness, now_ns)]
+
+    def tell(self, words: Mapping[str, float | str | None], now_ns: int) -> None:
+        """Say what several words are now; what follows from it is seen at the next tick or check."""
+        with self._guard:
+            for name, value in words.items():
+                self._freshness.put(name, value, now_ns)
 
     def forget(self, stream: str, now_ns: int) -> list[Change]:
         """Take a stream's values for lost at once, as when its link is gone."""

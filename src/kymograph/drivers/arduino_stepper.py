@@ -76,6 +76,7 @@ class ArduinoStepper(PortDriver[ArduinoStepperOptions]):
 
     Options: ClassVar[type[DriverOptions]] = ArduinoStepperOptions
     baud: ClassVar[int] = 115200
+    asks_leave: ClassVar[bool] = True
 
     def __init__(self, options: ArduinoStepperOptions, clock: Clock, port: str = "") -> None:
         super().__init__(options, clock, port)
@@ -268,6 +269,7 @@ class ArduinoStepper(PortDriver[ArduinoStepperOptions]):
             self._pump_and_deliver(min(_SLICE_S, rest_ns / 1e9))
         self._leave_if_unwanted()
         self._board.check(motor_id, angle)
+        self.permit()
         move = self._send(motor_id, angle)
         while not move.ended:
             self._leave_if_unwanted(move)
@@ -304,6 +306,12 @@ class ArduinoStepper(PortDriver[ArduinoStepperOptions]):
         """Return the two motors; their safe value is to stay where they are."""
         text = "turned by relative angles; a move cannot be stopped"
         return [Actuator(f"motor{n}", "deg", -LIMIT_DEG, LIMIT_DEG, description=text) for n in MOTORS]
+
+    def expects(self, command: str, arguments: Mapping[str, Any]) -> Mapping[str, float]:
+        """See `Driver.expects`: where the move leads."""
+        motor = int(arguments["motor_id"])
+        at = self._board.positions[motor - 1]
+        return {} if math.isnan(at) else {f"motor{motor}": at + round(float(arguments["angle"]), 2)}
 
     def read_back(self) -> Mapping[str, float | None]:
         """Return where the board last said that the motors are, None where that is not known."""

@@ -92,6 +92,9 @@ class Driver(ABC, Generic[OptionsT]):
     Options: ClassVar[type[DriverOptions]] = DriverOptions
     paced: ClassVar[bool] = False
     """Whether `read` waits until its rows are due, so that nobody need rest between two reads."""
+    asks_leave: ClassVar[bool] = False
+    """Whether every command calls `permit` itself, right before its first byte: one that may have to wait
+    until the device is ready. Otherwise it is called right before the command."""
 
     def __init__(self, options: OptionsT, clock: Clock, port: str = "") -> None:
         self.options: OptionsT = options
@@ -106,6 +109,8 @@ class Driver(ABC, Generic[OptionsT]):
         """Set while a `make_safe` waits its turn: a command that waits leaves, and moves nothing more."""
         self.deliver: Callable[[Sequence[Rows]], None] | None = None
         """Takes the rows of a command that waits for long, so that the stream does not stand still."""
+        self.permit: Callable[[], None] = lambda: None
+        """Leave for the command under way: it raises what speaks against sending now. See `asks_leave`."""
         self.fell_silent = False
         """Set by `read` when rows stopped for a while before those it returns; the instrument tells it."""
 
@@ -158,6 +163,20 @@ class Driver(ABC, Generic[OptionsT]):
         del command, arguments
         return [actuator.name for actuator in self.actuators()]
 
+    def expects(self, command: str, arguments: Mapping[str, Any]) -> Mapping[str, float]:
+        """Return what `read_back` will show of actuators once a command is done; none if that is not known.
+
+        Asked right before it is sent, of arguments that were checked.
+        """
+        del command, arguments
+        return {}
+
+    def tend(self) -> None:
+        """Hear what the device says, and give it a sign of life, while it is open and does not acquire.
+
+        Called several times a second of a driver that moves something.
+        """
+
     def read_back(self) -> Mapping[str, float | None]:
         """Return where each actuator is, as the device itself last said; None if it did not.
 
@@ -183,6 +202,15 @@ class Driver(ABC, Generic[OptionsT]):
         Raises:
             InvalidInput: no such command, or arguments that do not fit.
         """
+        checked = self.check_command(name, arguments)
+        return self.commands()[name](self, **checked)
+
+    def check_command(self, name: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments of a command as its method takes them. May be called from other threads.
+
+        Raises:
+            InvalidInput: no such command, or arguments that do not fit.
+        """
         method = self.commands().get(name)
         if method is None:
             raise InvalidInput(f"there is no command {name}", commands=sorted(self.commands()))
@@ -197,4 +225,4 @@ class Driver(ABC, Generic[OptionsT]):
                 checked[key] = TypeAdapter(hints.get(key, Any)).validate_python(value)
             except ValidationError as error:
                 raise InvalidInput(f"{name}: {key}: {error.errors()[0]['msg']}") from None
-        return method(self, **checked)
+        return checked

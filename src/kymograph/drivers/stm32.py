@@ -25,26 +25,18 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import Len
 
-from kymograph.drivers import stm32_frames as frames
 from kymograph.drivers.base import DriverOptions, LinkLoad, command
 from kymograph.drivers.shapes import PortDriver
-from kymograph.drivers.stm32_binary import FrameWire
+from kymograph.drivers.stm32_binary import FrameWire, frames_heard
 from kymograph.drivers.stm32_channels import SCENARIOS, VALVES, actuators, endangered, stream, to_pattern
-from kymograph.drivers.stm32_options import Stm32Options, link_load
+from kymograph.drivers.stm32_options import Stm32Options, link_load, rate_warning
 from kymograph.drivers.stm32_orders import NACK, STATUS, Answer, Order, Wire, hint_for
 from kymograph.drivers.stm32_text import TextWire
 from kymograph.model.actuator import Actuator
 from kymograph.model.block import Rows
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
-from kymograph.model.errors import (
-    DeviceError,
-    DeviceSilent,
-    InvalidInput,
-    PortError,
-    Refused,
-    TimedOut,
-)
+from kymograph.model.errors import DeviceError, DeviceSilent, InvalidInput, PortError, Refused, TimedOut
 
 log = logging.getLogger(__name__)
 
@@ -123,10 +115,9 @@ class Stm32(PortDriver[Stm32Options]):
         self._identify()
         facts = self._wire.facts()
         device: dict[str, Any] = {"protocol": self.options.protocol, **facts}
-        rate_hz = facts.get("rate_hz")
-        if isinstance(rate_hz, float) and abs(rate_hz / self.options.rate_hz - 1) > 0.01:
-            device["warning"] = f"configured for {self.options.rate_hz:g} Hz, the device sends {rate_hz:g} Hz"
-            log.warning("%s: %s", self.port, device["warning"])
+        if warning := rate_warning(self.options, facts.get("rate_hz")):
+            device["warning"] = warning
+            log.warning("%s: %s", self.port, warning)
         return device
 
     def _identify(self) -> None:
@@ -165,11 +156,9 @@ class Stm32(PortDriver[Stm32Options]):
         said = " ".join(self._wire.talk)
         if self.options.protocol == "frames":
             return "text" if "P1:" in said and "|" in said else ""
-        decoder = frames.FrameDecoder(0, type(self.counters)())
         until_ns = self.clock.monotonic_ns() + 300_000_000
-        while not decoder.channels_seen and self.clock.monotonic_ns() < until_ns:
-            decoder.take(self.receive(0.05), 0)
-        return "frames" if decoder.channels_seen else ""
+        heard = frames_heard(lambda: self.receive(0.05), lambda: self.clock.monotonic_ns() < until_ns)
+        return "frames" if heard else ""
 
     def start(self) -> None:
         """Begin with the next whole sample; what came before is forgotten."""
@@ -229,8 +218,13 @@ class Stm32(PortDriver[Stm32Options]):
         self._wire.forget_time()
 
     def stop(self) -> None:
-        """Cease to acquire. The device goes on sending; without signs of life it takes its safe state."""
+        """Cease to acquire. The device goes on sending, and is given signs of life as long as it is open."""
         self._acquiring = False
+
+    def tend(self) -> None:
+        """Give a sign of life, and hear of the valves."""
+        self._beat()
+        self._flush()
 
     def leftover(self) -> Sequence[Rows]:
         """Return rows that came while a command waited for its answer."""
@@ -384,6 +378,11 @@ class Stm32(PortDriver[Stm32Options]):
             age_s = (self.clock.monotonic_ns() - self._told_ns) / 1e9
             told = told if age_s <= _READ_BACK_S_MAX else None
         return {name: None if told is None else float(told[i]) for i, name in enumerate(VALVES)}
+
+    def expects(self, command: str, arguments: Mapping[str, Any]) -> Mapping[str, float]:
+        """See `Driver.expects`: of valves that are set, their places; of scenarios nothing."""
+        ordered = arguments["valves"] if command == "set_valves" else ()
+        return {name: float(value) for name, value in zip(VALVES, ordered, strict=bool(ordered))}
 
     def moves(self, command: str, arguments: Mapping[str, Any]) -> Sequence[str]:
         """See `Driver.moves`."""

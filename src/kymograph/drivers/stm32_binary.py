@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from struct import Struct
 from typing import Final
 
@@ -161,3 +161,11 @@ class FrameWire:
         """Return what it said of itself, and its rate."""
         rate = {"rate_hz": round(1e6 / self._dt_us, 3)} if self._dt_us else {}
         return {**self.status, **rate}
+
+
+def frames_heard(receive: Callable[[], bytes], go_on: Callable[[], bool]) -> bool:
+    """Return whether what comes is frames, however many channels they have."""
+    decoder = frames.FrameDecoder(0, Counters())
+    while not decoder.channels_seen and go_on():
+        decoder.take(receive(), 0)
+    return bool(decoder.channels_seen)

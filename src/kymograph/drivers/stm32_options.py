@@ -81,3 +81,10 @@ def link_load(o: Stm32Options, port: str, baud: int) -> LinkLoad | None:
         f"at most {int(carried * LINK_LOAD_MAX / each)} samples/s fit"
     )
     return LinkLoad(needed, carried, arithmetic)
+
+
+def rate_warning(options: Stm32Options, rate_hz: object) -> str:
+    """Return what to say if the device sends at another rate than is configured, "" if it does not."""
+    if isinstance(rate_hz, float) and abs(rate_hz / options.rate_hz - 1) > 0.01:
+        return f"configured for {options.rate_hz:g} Hz, the device sends {rate_hz:g} Hz"
+    return ""

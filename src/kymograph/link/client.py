@@ -139,9 +139,10 @@ class EngineClient(RingHistory):
         by: str = "",
         fence: int | None = None,
     ) -> Plain:
+        key: str = "",
         """See `StationService.command`."""
         told = {"instrument": instrument, "command": command, "arguments": arguments}
-        return self._call("command", **told, by=by, fence=fence)
+        return self._call("command", **told, by=by, fence=fence, key=key)
 
     def streams(self) -> list[Plain]:
         """See `StationService.streams`."""

@@ -36,10 +36,14 @@ class Subscription(Protocol):
 
 
 class ControlService(Protocol):
-    """Who may move what: the lease, the stop of everything, interlocks. See `service.controls`."""
+    """Who may move what: the lease, arming, the stop of everything, interlocks. See `service.controls`."""
 
     def status(self) -> Plain:
-        """Return `stopped stop lease interlocks actuators`: who may move what, and where it is."""
+        """Return who may move what, and where it is.
+
+        `stopped stop lease armed interlocks actuators`, and `commands`: those under way and the last that
+        ended, the newest last, each with `id state instrument command arguments by fence answer reason`.
+        """
         ...
 
     def stop_all(self, by: str, reason: str = "") -> Plain:
@@ -50,7 +54,11 @@ class ControlService(Protocol):
         ...
 
     def reset_stop(self, by: str, number: int | None = None) -> Plain:
-        """Reset a stop: without `number` one is answered as `confirm`, with it the stop is over."""
+        """Reset a stop in two steps: without a number one is answered as `confirm`, with it the stop is over.
+
+        Raises:
+            Conflict: nothing is stopped, or the number is not the last one.
+        """
         ...
 
     def take(self, by: str, ttl_s: float) -> Plain:
@@ -62,11 +70,44 @@ class ControlService(Protocol):
         ...
 
     def give_up(self, by: str, break_: bool = False) -> Plain:
-        """Give control back, or take it from whoever has it; what moves is made safe."""
+        """Give control back, or, as an admin, take it from whoever has it; what moves is made safe.
+
+        Raises:
+            Conflict: somebody else holds it.
+        """
+        ...
+
+    def hand_over(self, by: str, to: str, ttl_s: float) -> Plain:
+        """Give control to another, without a moment in which nobody has it; return the new lease.
+
+        Nothing is made safe; what was armed is not any more, and a run that is under way ends.
+
+        Raises:
+            Conflict: `by` does not hold it.
+        """
+        ...
+
+    def arm(self, target: str, by: str, ttl_s: float, fence: int | None = None) -> Plain:
+        """Arm an actuator, as `instrument.actuator`, or `sequence/NAME`, for one execution by its holder.
+
+        Raises:
+            Conflict: another holds control.
+            NotFound: the station file says nothing of arming that.
+            Refused: everything is stopped.
+        """
+        ...
+
+    def disarm(self, target: str, by: str) -> Plain:
+        """Take an arming away, whoever armed it; return the status."""
         ...
 
     def reset_interlock(self, name: str, by: str) -> Plain:
-        """Let a latched interlock go; nothing moves."""
+        """Let a latched interlock go; nothing moves.
+
+        Raises:
+            NotFound: there is none of that name.
+            Refused: its cause is still there.
+        """
         ...
 
 
@@ -133,14 +174,16 @@ class StationService(Protocol):
         by: str = "",
         fence: int | None = None,
     ) -> Plain:
-        """Have the instrument's driver run a command; refused at once if it is not open.
+        """Have the instrument's driver run a command and return `instrument command arguments result`.
 
-        One of an instrument that moves something needs control: under the lease of that `fence`, or, without,
-        that of `by`, who takes it if nobody has it.
+        Refused at once if it is not open. One of an instrument that moves something needs control: under the
+        lease of that `fence`, or, without, that of `by`, who takes it if nobody has it. It is answered with
+        its `id` and `state` too, and given twice with one `key` it is one command.
 
         Raises:
-            Conflict: another holds control.
-            Refused: everything is stopped, or an interlock forbids it.
+            Conflict: another holds control, or the key was used for something else.
+            Refused: everything is stopped, an interlock forbids it, or it is not armed.
+            TimedOut: it could not be sent in time, and never will be; or the device did not answer.
         """
         ...
 
@@ -195,6 +238,7 @@ class StationService(Protocol):
     def annotate(self, recording_id: str, metadata: Mapping[str, Any]) -> Plain:
         """Merge keys into a recording's metadata (None removes one) and return the recording."""
         ...
+        key: str = "",
 
     def mark(self, recording_id: str, body: Mapping[str, Any], by: str = "") -> Plain:
         """Add a `mark` event to a recording, running or ended, and return it.

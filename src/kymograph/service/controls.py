@@ -1,4 +1,4 @@
-"""Who may move what: leases, interlocks, the stop of everything, and the audit, of all that moves.
+"""Who may move what: leases, arming, interlocks, the stop of everything, and the audit, of all that moves.
 
 A command for such an instrument passes here. Leave is asked twice: at once, so that a refusal is immediate,
 and again in the device's own thread right before the command is sent.
@@ -6,29 +6,30 @@ and again in the device's own thread right before the command is sent.
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 from kymograph.acquire.instrument import Instrument
-from kymograph.control.audit import Audit
-from kymograph.control.authority import Authority, Ended, Lease
-from kymograph.control.interlock import Change
-from kymograph.control.interlocks import Interlocks, read_tables
-from kymograph.control.stop_latch import Stop, StopLatch, stop_from_dict
-from kymograph.model.block import Block
+from kymograph.config import Config
+from kymograph.control.authority import HANDED_OVER, Authority, Ended, Gate, Lease
+from kymograph.control.command_life import Command
+from kymograph.control.interlock import Action, Change
+from kymograph.control.stop_latch import Stop
 from kymograph.model.clock import Clock
 from kymograph.model.errors import Conflict, KymographError
+from kymograph.service.command_desk import CommandDesk
 from kymograph.service.contract import Plain
-from kymograph.service.instruments import Instruments, Notice
+from kymograph.service.instruments import Instruments
+from kymograph.service.interlocking import Interlocking, read_armed
+from kymograph.service.kept_stop import KeptStop
+from kymograph.service.ledger import Ledger, Tell
 from kymograph.service.orders import Order, Standing
-from kymograph.store.durable import remove_durably, write_durably
+from kymograph.service.safety_catch import SafetyCatch
 
 log = logging.getLogger(__name__)
 
@@ -36,52 +37,31 @@ GROUP: Final = "station"
 """What one lease is of: everything that a station can move."""
 LEASE_S: Final = 30.0
 """How long a lease holds that was taken by giving a command."""
-AUDIT_FILE: Final = "audit.jsonl"
-STOP_FILE: Final = "stopped.json"
 _LEASELESS: Final = (Standing.LAST, Standing.EMERGENCY)
 _TICK_S: Final = 0.05
 _SENT_S: Final = 1.0
 """How long a stop waits to be able to say whether it was sent."""
 
 
-def read_interlocks(tables: Mapping[str, Any], instruments: Iterable[Instrument]) -> Interlocks:
-    """Return the interlocks of a station file.
-
-    Raises:
-        ConfigError: one is malformed, or names a channel, an actuator or a command that there is not.
-    """
-    known = list(instruments)
-    places = {place for one in known for place in _places(one)}
-    return Interlocks(read_tables(tables, places), (stream for one in known for stream in one.streams))
-
-
-def _places(instrument: Instrument) -> Iterable[str]:
-    inner = [*(actuator.name for actuator in instrument.motion.actuators), *instrument.motion.commands]
-    return [instrument.name, *(f"{instrument.name}.{name}" for name in inner)]
-
-
 class Controls:
-    """The control of one station. Any thread may call; it is a sink of blocks, and never makes one wait."""
+    """The control of one station. Any thread may call."""
 
-    rows_lost = 0
-
-    def __init__(
-        self, tables: Mapping[str, Any], instruments: Instruments, clock: Clock, notice: Notice, data: Path
-    ) -> None:
+    def __init__(self, config: Config, instruments: Instruments, clock: Clock, tell: Tell) -> None:
         """Read the interlocks, and whether an earlier run of the station was left stopped.
 
         Raises:
-            ConfigError: an interlock is wrong.
+            ConfigError: an interlock is wrong, or what is to be armed is not there.
         """
+        data = config.station.data
         self._instruments = instruments
         self._clock = clock
-        self._notice = notice
-        self._interlocks = read_interlocks(tables, instruments)
-        self._locked = bool(tables)
-        self._stop_file = data / STOP_FILE
-        self._latch = StopLatch(_left_stopped(self._stop_file))
+        self._interlocking = Interlocking(config.interlocks, instruments, clock, self._act)
+        self._latch = KeptStop(data)
         self._authority = Authority([GROUP], clock.now_ns() // 1_000_000)
-        self._audit = Audit(data / AUDIT_FILE, clock.now_ns()) if self.movers else None
+        self._gates = {instrument.name: Gate(instrument.name) for instrument in instruments}
+        self._ledger = Ledger(data if self.movers else None, clock, tell)
+        self._catch = SafetyCatch(read_armed(config.control.armed, instruments), clock, self._ledger)
+        self._desk = CommandDesk(clock, self._ledger)
         self._guard = threading.Lock()
         self._upset: tuple[Callable[[str], None], ...] = ()
         self._acting = ThreadPoolExecutor(1, "interlock")
@@ -95,10 +75,10 @@ class Controls:
 
     def start(self) -> None:
         """Begin to watch leases and interlocks, where there is anything to watch."""
-        if self._locked:
+        if self._interlocking.any:
             for name in self._instruments.stream_names:
-                self._instruments.fanout(name).add(self)
-        if self.movers or self._locked:
+                self._instruments.fanout(name).add(self._interlocking)
+        if self.movers or self._interlocking.any:
             self._thread.start()
 
     def shutdown(self) -> None:
@@ -107,8 +87,7 @@ class Controls:
         if self._thread.is_alive():
             self._thread.join(2)
         self._acting.shutdown(wait=False, cancel_futures=True)
-        if self._audit is not None:
-            self._audit.close()
+        self._ledger.close()
 
     # -- commands ------------------------------------------------------------------------------------------
     def command(self, order: Order, standing: Standing = Standing.ASKED) -> Any:
@@ -118,25 +97,61 @@ class Controls:
 
         Raises:
             Conflict: another holds control.
-            Refused: everything is stopped, or an interlock forbids it.
+            Refused: everything is stopped, an interlock forbids it, or it is not armed.
             TimedOut: it could not be sent in time, and never will be; or the device does not answer.
         """
+        if not self._moves(order):
+            return self._instruments.get(order.instrument).command(order.command, order.arguments)
+        return self.carry_out(order, standing).answer
+
+    def _moves(self, order: Order) -> bool:
+        return bool(self._instruments.get(order.instrument).motion.actuators)
+
+    def carry_out(self, order: Order, standing: Standing = Standing.ASKED) -> Command:
+        """Have a command of what moves run as `command` does, and return it as far as it has come by then."""
         instrument = self._instruments.get(order.instrument)
-        if not instrument.motion.actuators:
-            return instrument.command(order.command, order.arguments)
-        asked = {"instrument": order.instrument, "command": order.command, "arguments": dict(order.arguments)}
-        urgent = standing is Standing.EMERGENCY
+        command, repeated = self._desk.accept(order, standing, instrument.motion)
+        if repeated:
+            return self._desk.repeated(command.id)
         try:
-            lease = None if standing in _LEASELESS else self.lease_for(order.by or "local", order.fence)
-            permit = partial(self._permit, instrument, order, standing, lease)
-            permit()
-            self._write(order.by, "command accepted", {**asked, "fence": lease.fence if lease else None})
-            result = instrument.command(order.command, order.arguments, permit, urgent, order.late_s)
-        except KymographError as error:
-            self._write(order.by, f"command {error.code}", {**asked, "error": error.message})
-            raise
-        self._write(order.by, "command acknowledged", {**asked, "result": result})
-        return result
+            with self._desk.under_way(command) as under_way:
+                under_way.answer = self._send(command, instrument, order, standing)
+        finally:
+            if standing not in _LEASELESS:
+                self._ledger.settle()
+        return self._desk.get(command.id)
+
+    def _send(self, command: Command, instrument: Instrument, order: Order, standing: Standing) -> Any:
+        lease = None if standing in _LEASELESS else self.lease_for(order.by or "local", order.fence)
+        self._permit(instrument, order, standing, lease)
+        if standing not in _LEASELESS:
+            self._ledger.settle()  # that it was accepted is on the disk before anything moves
+
+        def permit() -> None:
+            self._permit(instrument, order, standing, lease, now=True)
+            self._desk.send(command.id, None if lease is None else lease.fence)
+
+        urgent = standing is Standing.EMERGENCY
+        return instrument.command(order.command, order.arguments, permit, urgent, order.late_s)
+
+    def _permit(
+        self, instrument: Instrument, order: Order, standing: Standing, lease: Lease | None, now: bool = False
+    ) -> None:
+        """Raise what speaks against an order. `now`: in the device's thread, and it is sent right after."""
+        if standing is Standing.EMERGENCY:
+            return
+        moved = instrument.motion.moves(order.command, order.arguments)
+        if moved or standing is not Standing.LAST:
+            self._latch.check()
+        if lease is not None:
+            with self._guard:
+                self._authority.check(GROUP, lease.fence, self._clock.monotonic_ns())
+        if moved:
+            self._interlocking.check(instrument.name, (order.command, *moved), surely=now)
+        if lease is not None and standing is Standing.ASKED:
+            self._catch.check((f"{instrument.name}.{name}" for name in moved), lease, spend=now)
+        if lease is not None and now:
+            self._gates[instrument.name].admit(lease.fence)
 
     def lease_for(self, by: str, fence: int | None = None, ttl_s: float = LEASE_S) -> Lease:
         """Return the lease under which somebody may move something: that of the fence, or their own, which
@@ -162,47 +177,20 @@ class Controls:
         with self._guard:
             return self._authority.renew(lease, ttl_s, self._clock.monotonic_ns())
 
-    def on_upset(self, callback: Callable[[str], None]) -> None:
-        """Call back with a reason whenever what runs by itself must end: a stop, a trip that acted, control
-        that was lost, broken, given back or handed over. Called in any thread; must not wait."""
-        self._upset = (*self._upset, callback)
-
-    def _tell_upset(self, reason: str) -> None:
-        for callback in self._upset:
-            callback(reason)
-
-    def _permit(self, instrument: Instrument, order: Order, standing: Standing, lease: Lease | None) -> None:
-        if standing is Standing.EMERGENCY:
-            return
-        now_ns = self._clock.monotonic_ns()
-        moved = instrument.motion.moves(order.command, order.arguments)
-        if moved or standing is not Standing.LAST:
-            self._latch.check()
-        if lease is not None:
-            with self._guard:
-                self._authority.check(GROUP, lease.fence, now_ns)
-        for target in (order.command, *moved) if moved else ():
-            self._interlocks.check(instrument.name, target, now_ns)
-
     # -- authority -----------------------------------------------------------------------------------------
     def take(self, by: str, ttl_s: float = LEASE_S) -> Plain:
-        """Take control, or keep it for longer.
-
-        Raises:
-            Conflict: another holds it.
-        """
+        """See `ControlService.take`."""
         now_ns = self._clock.monotonic_ns()
         with self._guard:
+            held = self._authority.holder(GROUP, now_ns)
             lease = self._authority.acquire(GROUP, by, ttl_s, now_ns)
-        self._write(by, "control taken", {"fence": lease.fence, "ttl_s": ttl_s})
+        if held is None:
+            self._ledger.event("state", {"control": "taken", "holder": by, "fence": lease.fence})
+            self._ledger.line(by, "control taken", {"fence": lease.fence, "ttl_s": ttl_s}, wait=True)
         return lease.to_dict(now_ns)
 
     def give_up(self, by: str, break_: bool = False) -> Plain:
-        """Give control back, or, as an admin, take it from whoever has it; what moves is made safe.
-
-        Raises:
-            Conflict: somebody else holds it.
-        """
+        """See `ControlService.give_up`."""
         now_ns = self._clock.monotonic_ns()
         with self._guard:
             held = self._authority.holder(GROUP, now_ns)
@@ -212,17 +200,62 @@ class Controls:
                 raise Conflict(
                     f"{held.holder} holds control", hint="an admin can break it", holder=held.holder
                 )
-            ended = self._authority.break_(GROUP, by, now_ns)
+            own = held.holder == by
+            ended = (
+                self._authority.release(held, now_ns) if own else self._authority.break_(GROUP, by, now_ns)
+            )
         if ended is not None:
             self._lost(ended)
         return self.status()
 
-    def _lost(self, ended: Ended) -> None:
+    def hand_over(self, by: str, to: str, ttl_s: float = LEASE_S) -> Plain:
+        """See `ControlService.hand_over`."""
+        now_ns = self._clock.monotonic_ns()
+        with self._guard:
+            held = self._authority.holder(GROUP, now_ns)
+            if held is None or held.holder != by:
+                holder = held.holder if held is not None else None
+                raise Conflict(
+                    f"{holder or 'nobody'} holds control", hint="its holder hands it over", holder=holder
+                )
+            ended, lease = self._authority.hand_over(held, to, ttl_s, now_ns)
+        self._lost(ended, to)
+        return lease.to_dict(now_ns)
+
+    def _lost(self, ended: Ended, to: str = "") -> None:
+        """Do what belongs to the end of a lease; what moves is made safe unless another has it by now."""
+        if ended.why != HANDED_OVER:
+            self.make_safe(self.movers)
+        self._tell_upset(f"{ended.lease.holder}'s control was {ended.why}")
+        self._catch.take_away("control went elsewhere")
         body = {"holder": ended.lease.holder, "why": ended.why, "by": ended.by, "fence": ended.lease.fence}
-        self.make_safe(self.movers)
-        self._tell_upset(f"control was lost: {ended.lease.holder}'s lease was {ended.why}")
-        self._notice("control", "state", {"control": "lost", **body})
-        self._write(ended.by or ended.lease.holder, "control lost", body)
+        body |= {"to": to} if to else {}
+        what = "handed over" if to else "lost"
+        self._ledger.event("state", {"control": what, **body})
+        self._ledger.line(ended.by or ended.lease.holder, f"control {what}", body, wait=bool(ended.by))
+
+    # -- arming --------------------------------------------------------------------------------------------
+    def arm(self, target: str, by: str, ttl_s: float, fence: int | None = None) -> Plain:
+        """See `ControlService.arm`."""
+        self._latch.check()
+        return self._catch.arm(target, self.lease_for(by, fence), ttl_s)
+
+    def disarm(self, target: str, by: str) -> Plain:
+        """See `ControlService.disarm`."""
+        self._catch.disarm(target, by)
+        return self.status()
+
+    def needs_arming(self, instrument: str, moved: Iterable[str]) -> bool:
+        """Return whether one of these actuators must be armed before it is moved."""
+        return bool(self._catch.targets & {f"{instrument}.{name}" for name in moved})
+
+    def spend(self, target: str, lease: Lease) -> None:
+        """Use up the arming of a sequence: it begins now.
+
+        Raises:
+            Refused: it is not armed, or not by the holder of this lease, or no longer.
+        """
+        self._catch.spend(target, lease)
 
     # -- stop ----------------------------------------------------------------------------------------------
     def stop_all(self, by: str, reason: str = "") -> Plain:
@@ -232,125 +265,111 @@ class Controls:
         sent = self.make_safe(self.movers)
         self._tell_upset(f"everything was stopped by {stop.by}{f': {reason}' if reason else ''}")
         told = {name: _outcome(done) for name, done in sent.items()}
-        try:
-            write_durably(self._stop_file, json.dumps(stop.to_dict()).encode())
-        except KymographError as error:
-            log.error("the stop could not be kept: %s", error)
-        self._notice("control", "alarm", {"stop": stop.to_dict(), "sent": told})
-        self._write(stop.by, "stop all", {"reason": reason, "sent": told})
+        self._catch.take_away("everything was stopped")
+        self.keep_stop()
+        self._ledger.event("alarm", {"stop": stop.to_dict(), "sent": told})
+        self._ledger.line(by or "somebody", "stop all", {"reason": reason, "sent": told}, wait=True)
         return {**self._latch.to_dict(), "sent": told}
 
-    def reset_stop(self, by: str, number: int | None = None) -> Plain:
-        """Reset the stop in two steps: without a number one is answered, with it the stop is over.
+    def press(self, by: str, reason: str) -> Stop:
+        """Let nothing move any more but an emergency, and move nothing oneself: `stop_all` comes after it."""
+        return self._latch.press(by or "somebody", reason, self._clock.now_ns())
 
-        Raises:
-            Conflict: nothing is stopped, or the number is not the last one.
-        """
+    @property
+    def presses(self) -> int:
+        """How often everything was stopped since the last reset."""
+        return self._latch.stop.presses if self._latch.stop else 0
+
+    def keep_stop(self) -> None:
+        """Write the stop down, so that it outlives the program."""
+        self._latch.keep()
+
+    def reset_stop(self, by: str, number: int | None = None) -> Plain:
+        """See `ControlService.reset_stop`."""
         now_ns = self._clock.monotonic_ns()
         if number is None:
             return {**self._latch.to_dict(), "confirm": self._latch.ask_reset(now_ns)}
         stop = self._latch.confirm_reset(number, now_ns)
-        if self._stop_file.exists():
-            remove_durably(self._stop_file)
-        self._notice("control", "state", {"stop": None, "was": stop.to_dict(), "by": by})
-        self._write(by, "stop reset", {"was": stop.to_dict()})
+        self._ledger.event("state", {"stop": None, "was": stop.to_dict(), "by": by})
+        self._ledger.line(by, "stop reset", {"was": stop.to_dict()}, wait=True)
         return self._latch.to_dict()
 
     def make_safe(self, instruments: Iterable[Instrument]) -> dict[str, Future[bool]]:
         """Have actuators take their safe state before anything else; waits for nothing."""
-        return {instrument.name: instrument.motion.make_safe() for instrument in instruments}
+        sent = {instrument.name: instrument.motion.make_safe() for instrument in instruments}
+        for name in sent:
+            self._desk.overtake(name, "it was made safe")
+        return sent
+
+    def on_upset(self, callback: Callable[[str], None]) -> None:
+        """Call back with a reason whenever what runs by itself must end: a stop, a trip that acted, control
+        that was lost, broken, given back or handed over. Called in any thread; must not wait."""
+        self._upset = (*self._upset, callback)
+
+    def _tell_upset(self, reason: str) -> None:
+        for callback in self._upset:
+            callback(reason)
 
     # -- interlocks ----------------------------------------------------------------------------------------
-    def put(self, block: Block) -> bool:
-        """Let the interlocks look at a block; called in the thread of the instrument that made it."""
-        self._act(self._interlocks.take(block, self._clock.monotonic_ns()))
-        return True
-
     def reset_interlock(self, name: str, by: str) -> Plain:
-        """Let a latched interlock go; nothing moves.
-
-        Raises:
-            NotFound: there is none of that name.
-            Refused: its cause is still there.
-        """
-        self._act(self._interlocks.reset(name, self._clock.monotonic_ns()))
-        self._write(by, "interlock reset", {"interlock": name})
+        """See `ControlService.reset_interlock`."""
+        self._interlocking.reset(name)
+        self._ledger.line(by, "interlock reset", {"interlock": name}, wait=True)
         return self.status()
 
     def _watch(self) -> None:
         while not self._quit.wait(_TICK_S):
-            now_ns = self._clock.monotonic_ns()
             with self._guard:
-                over = self._authority.expire(now_ns)
+                over = self._authority.expire(self._clock.monotonic_ns())
             for ended in over:
                 self._lost(ended)
-            self._act(self._interlocks.tick(now_ns))
+            self._interlocking.tick()
+            self._catch.tick()
+            self._desk.tick()
 
-    def _act(self, changes: Iterable[Change]) -> None:
-        for change in changes:
-            if change.actions == "safe":
-                self.make_safe(self.movers)
-            elif change.actions:
-                for action in change.actions:
-                    instrument = self._instruments.get(action.instrument)
-                    self._later(instrument.command, action.command, action.arguments)
-            if change.actions:
-                self._tell_upset(f"interlock {change.interlock} tripped: {change.reason}")
-            self._later(self._tell, change)
-
-    def _tell(self, change: Change) -> None:
+    def _act(self, change: Change) -> None:
+        """Do what belongs to an interlock's change, outside of the thread of an instrument, in order."""
+        if change.actions == "safe":
+            self.make_safe(self.movers)
+        elif change.actions:
+            for action in change.actions:
+                self._later(partial(self._do, change.interlock, action))
+        if change.actions:
+            self._tell_upset(f"interlock {change.interlock} tripped: {change.reason}")
         kind = "alarm" if change.after == "tripped" else "state"
-        self._notice("control", kind, change.to_dict())
-        self._write("interlock", f"interlock {change.after}", change.to_dict())
+        self._ledger.event(kind, change.to_dict())
+        self._ledger.line("interlock", f"interlock {change.after}", change.to_dict())
 
-    def _later(self, work: Callable[..., object], *arguments: object) -> None:
-        """Do something outside of the thread of an instrument, in order."""
+    def _do(self, interlock: str, action: Action) -> None:
+        order = Order(action.instrument, action.command, action.arguments, f"interlock {interlock}")
+        try:
+            self.command(order, Standing.EMERGENCY)
+        except KymographError as error:
+            log.error("an interlock's action failed: %s", error)
 
-        def done() -> None:
-            try:
-                work(*arguments)
-            except KymographError as error:
-                log.error("an interlock's action failed: %s", error)
-
+    def _later(self, work: Callable[[], None]) -> None:
         if not self._quit.is_set():
-            self._acting.submit(done)
+            self._acting.submit(work)
 
     # -- what can be seen ----------------------------------------------------------------------------------
     def status(self) -> Plain:
-        """Return who holds control, what is stopped, the interlocks, and where each actuator is."""
+        """See `ControlService.status`."""
         now_ns = self._clock.monotonic_ns()
         held = self._authority.holder(GROUP, now_ns)
         return {
             **self._latch.to_dict(),
             "lease": None if held is None else held.to_dict(now_ns),
-            "interlocks": self._interlocks.to_dict(now_ns),
-            "actuators": [
-                {
-                    "instrument": one.name,
-                    **actuator.to_dict(),
-                    "value": one.motion.read_back().get(actuator.name),
-                }
-                for one in self.movers
-                for actuator in one.motion.actuators
-            ],
+            "armed": self._catch.to_list(),
+            "interlocks": self._interlocking.to_list(),
+            "actuators": [place for one in self.movers for place in _where(one)],
+            "commands": self._desk.to_list(),
         }
 
-    def _write(self, who: str, what: str, body: Mapping[str, Any]) -> None:
-        if self._audit is None:
-            return
-        try:
-            self._audit.append(self._clock.now_ns(), who or "local", what, body)
-        except KymographError as error:
-            log.error("the audit could not be written: %s", error)
 
-
-def _left_stopped(path: Path) -> Stop | None:
-    try:
-        return stop_from_dict(json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError):
-        return Stop("somebody", "a stop that was kept and cannot be read any more", 0)
+def _where(instrument: Instrument) -> Iterable[Mapping[str, Any]]:
+    told = instrument.motion.read_back()
+    for actuator in instrument.motion.actuators:
+        yield {"instrument": instrument.name, **actuator.to_dict(), "value": told.get(actuator.name)}
 
 
 def _outcome(done: Future[bool]) -> str:

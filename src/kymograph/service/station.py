@@ -58,9 +58,7 @@ class Station(RingHistory):
         self._chronicle = Chronicle(self.folder, self._recorders_of)
         self._instruments = Instruments(config, self.clock, self._notice)
         self.recordings = Recordings(self.folder, config.recording, self.clock, self._chronicle.tell)
-        self.control = Controls(
-            config.interlocks, self._instruments, self.clock, self._notice, config.station.data
-        )
+        self.control = Controls(config, self._instruments, self.clock, self._chronicle.tell)
         self._desk = RecordingDesk(
             {"station": config.station.name, "station_id": self.folder.station_id},
             self._instruments, self.recordings, self._chronicle, self.clock, self._notice,
@@ -241,7 +239,7 @@ class Station(RingHistory):
         told: Plain = {"instrument": instrument, "command": command, "arguments": dict(arguments)}
         source = f"instrument/{instrument}"
         try:
-            result = self.control.command(Order(instrument, command, arguments, by, fence))
+            result = self.control.command(order)
         except KymographError as error:
             self._notice(source, "command", {**told, "outcome": error.code, "error": error.message})
             raise
@@ -251,9 +249,14 @@ class Station(RingHistory):
     # -- recordings ----------------------------------------------------------------------------------------
     def record_start(self, request: Mapping[str, Any]) -> Plain:
         """See `StationService.record_start`."""
+        key: str = "",
         return self._desk.start(request)
 
     def record_stop(self, recording_id: str, stop_acquiring: bool = False) -> Plain:
+        order = Order(instrument, command, arguments, by, fence, key)
+        if self._instruments.get(instrument).motion.actuators:
+            done = self.control.carry_out(order)
+            return {**told, "result": done.answer, "id": done.id, "state": done.state}
         """See `StationService.record_stop`."""
         return self._desk.stop(recording_id, stop_acquiring)
 

@@ -35,7 +35,7 @@ def test_each_step_is_an_event_of_one_command():
     assert {event.id for event in events} == {"c1"}
     assert [event.revision for event in events] == [0, 1, 2, 3]
     assert [event.time_ns for event in events] == [1000, 1001, 1002, 1003]
-    assert {(event.kind, event.source) for event in events} == {("command", "user/anna")}
+    assert {(event.kind, event.source) for event in events} == {("command", "instrument/stand")}
     assert events[-1].body["answer"] == {"ok": True}
     assert events[-1].body["arguments"] == {"valves": [1] * 9}
     assert commands.waiting() == []
@@ -48,7 +48,7 @@ def test_what_comes_late_is_never_sent():
         commands.send("c1", S)
     (step,) = commands.expire(S)
     assert (step.command.state, step.command.reason) == ("timed_out", "it could not be sent by its deadline")
-    with pytest.raises(Conflict):
+    with pytest.raises(TimedOut):
         commands.send("c1", S - 1)
     assert commands.expire(9 * S) == []
 

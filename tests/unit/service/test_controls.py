@@ -173,5 +173,5 @@ def test_the_audit_has_it_all(make, tmp_path):
         turn(station, 1, "Ben")
     station.control.stop_all("Eve")
     told = (tmp_path / "data" / "audit.jsonl").read_text()
-    for what in ("command accepted", "command acknowledged", "command conflict", "stop all", "Ben", "Eve"):
+    for what in ("command accepted", "command acknowledged", "command refused", "stop all", "Ben", "Eve"):
         assert what in told

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter
 from pydantic import Field
 
-from kymograph.model.limits import LEASE_S_MAX, LEASE_S_MIN
+from kymograph.model.limits import ARMED_S_MAX, HOLDER_CHARS_MAX, LEASE_S_MAX, LEASE_S_MIN, NAME_CHARS_MAX
 from kymograph.service.keys import ADMIN, CONTROL, READ
 from kymograph.web.api.answers import problems
 from kymograph.web.api.models import Answer, Name, Wish, Words
@@ -32,14 +32,42 @@ class LeaseOut(Answer):
     remaining_s: float
 
 
+class ArmedOut(Answer):
+    """What may be done once, soon, by who armed it."""
+
+    target: str
+    by: str
+    fence: int
+    remaining_s: float
+
+
+class CommandOut(Answer):
+    """A command of something that moves, as far as it has come."""
+
+    id: str
+    state: str
+    """`accepted sent acknowledged verified`, or `refused failed timed_out unknown`."""
+    instrument: str
+    command: str
+    arguments: dict[str, Any]
+    by: str
+    fence: int | None
+    answer: Any
+    reason: str
+    run: str = ""
+
+
 class ControlOut(Answer):
     """Who may move what."""
 
     stopped: bool
     stop: dict[str, Any] | None
     lease: LeaseOut | None
+    armed: list[ArmedOut]
     interlocks: list[dict[str, Any]]
     actuators: list[dict[str, Any]]
+    commands: list[CommandOut]
+    """Those under way, and the last that ended; the newest last."""
 
 
 class StopOut(Answer):
@@ -71,6 +99,28 @@ class LeaseIn(Wish):
 
     by: Words = ""
     ttl_s: Annotated[float, Field(ge=LEASE_S_MIN, le=LEASE_S_MAX)] = 30.0
+
+
+class HandOverIn(LeaseIn):
+    """To whom control goes, from whom, and for how long."""
+
+    to: Annotated[str, Field(min_length=1, max_length=HOLDER_CHARS_MAX)]
+
+
+class ArmIn(Wish):
+    """What is to be armed: `instrument.actuator`, or `sequence/NAME`."""
+
+    target: Annotated[str, Field(min_length=1, max_length=2 * NAME_CHARS_MAX)]
+    by: Words = ""
+    ttl_s: Annotated[float, Field(gt=0, le=ARMED_S_MAX)] = 10.0
+    fence: int | None = None
+
+
+class DisarmIn(Wish):
+    """What is to be armed no more."""
+
+    target: Annotated[str, Field(min_length=1, max_length=2 * NAME_CHARS_MAX)]
+    by: Words = ""
 
 
 class WhoIn(Wish):
@@ -113,6 +163,24 @@ def release(front: FrontDep, caller: Controller, told: WhoIn) -> dict[str, Any]:
 def break_(front: FrontDep, caller: Admin, told: WhoIn) -> dict[str, Any]:
     """Take control from whoever has it, as an admin; what moves is made safe."""
     return front.engine.control.give_up(caller.signs(told.by), break_=True)
+
+
+@router.post("/lease/handover", response_model=LeaseOut, responses=problems(409))
+def hand_over(front: FrontDep, caller: Controller, told: HandOverIn) -> dict[str, Any]:
+    """Give control to another, without a moment in which nobody has it; what was armed is not any more."""
+    return front.engine.control.hand_over(caller.signs(told.by), told.to, told.ttl_s)
+
+
+@router.post("/arm", response_model=ArmedOut, responses=problems(404, 409))
+def arm(front: FrontDep, caller: Controller, told: ArmIn) -> dict[str, Any]:
+    """Arm what cannot be taken back, for one execution within a time, by who holds control."""
+    return front.engine.control.arm(told.target, caller.signs(told.by), told.ttl_s, told.fence)
+
+
+@router.post("/disarm", response_model=ControlOut, responses=problems())
+def disarm(front: FrontDep, caller: Controller, told: DisarmIn) -> dict[str, Any]:
+    """Take an arming away, whoever armed it."""
+    return front.engine.control.disarm(told.target, caller.signs(told.by))
 
 
 @router.post("/interlocks/{name}/{action}", response_model=ControlOut, responses=problems(404, 409))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 
 from kymograph.service.keys import CONTROL, READ
 from kymograph.web.api.answers import problems
@@ -15,6 +15,7 @@ from kymograph.web.front import FrontDep
 router = APIRouter(prefix="/v1/instruments", tags=["instruments"])
 
 Controller = Annotated[Caller, needs(CONTROL)]
+IdempotencyKey = Annotated[str, Header(max_length=200)]
 
 
 @router.get("", response_model=Page[InstrumentOut], responses=problems(), dependencies=[needs(READ)])
@@ -54,7 +55,19 @@ def configure(front: FrontDep, name: str, settings: Settings) -> dict[str, Any]:
 
 
 @router.post("/{name}/commands/{command}", responses=problems(404, 409, 502))
-def command(front: FrontDep, caller: Controller, name: str, command: str, told: Arguments) -> dict[str, Any]:
+def command(
+    front: FrontDep,
+    caller: Controller,
+    name: str,
+    command: str,
+    told: Arguments,
+    idempotency_key: IdempotencyKey = "",
+) -> dict[str, Any]:
     """Have the instrument's driver do something; refused at once if it is not open, or if another holds
-    control of what moves."""
-    return front.engine.command(name, command, told.arguments, caller.signs(told.by), told.fence)
+    control of what moves.
+
+    Of what moves, the answer has the command's `id` and its `state`, such as `verified`; one that comes twice
+    with the same Idempotency-Key is given once.
+    """
+    by = caller.signs(told.by)
+    return front.engine.command(name, command, told.arguments, by, told.fence, idempotency_key)
