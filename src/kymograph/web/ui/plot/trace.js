@@ -4,14 +4,14 @@ const POINTS_MAX = 1200;
 const GAP_S = 2;
 
 /**
- * A scrolling window. Points that fall into one bucket are merged by their minimum and maximum, so that a
- * peak of a single row stays visible however long the window is.
+ * A scrolling window of at most `points` points. Rows that fall into one are merged by their minimum and
+ * maximum, so that a peak of a single row stays visible however long the window is.
  */
 export class Trace {
-  constructor(names, windowS) {
+  constructor(names, windowS, points = POINTS_MAX) {
     this.names = names;
     this.windowS = windowS;
-    this.bucketS = windowS / POINTS_MAX;
+    this.bucketS = windowS / points;
     this.clear();
   }
 

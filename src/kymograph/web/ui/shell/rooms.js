@@ -2,6 +2,8 @@
 //
 // `match(place)` returns the properties for the page, or null. `title` is in the navigation if it is there;
 // `shown(station)` may hide a room that this station has no use for.
+import { moves } from "../station/control.js";
+
 const only = (name) => (place) => (place.length === 1 && place[0] === name ? {} : null);
 const one = (name, key) => (place) =>
   place.length === 2 && place[0] === name ? { [key]: place[1] } : null;
@@ -13,6 +15,14 @@ export const ROOMS = [
     path: [],
     match: (place) => (place.length === 0 ? {} : null),
     load: () => import("../pages/overview.js"),
+  },
+  {
+    title: "Stand",
+    icon: "stand",
+    path: ["stand"],
+    match: only("stand"),
+    shown: () => moves.value,
+    load: () => import("../pages/stand.js"),
   },
   {
     path: ["instruments"],

@@ -6,6 +6,7 @@ import { roomOf, roomsInNavigation } from "./rooms.js";
 import { link, place } from "./router.js";
 import { Icon } from "./icons.js";
 import { StatusBar } from "./status_bar.js";
+import { StopAll, StopBanner } from "./stop_all.js";
 import { Toasts } from "./toasts.js";
 
 function Brand() {
@@ -98,7 +99,9 @@ export function Shell() {
       }}
       >Skip to the content</a
     >
+    <${StopAll} />
     <header class="header"><${Brand} /><${Navigation} /><${StatusBar} /></header>
+    <div class="alarms"><${StopBanner} /></div>
     <main tabindex="-1"><${Room} /></main>
     <${Toasts} />
   `;

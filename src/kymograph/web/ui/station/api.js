@@ -46,9 +46,9 @@ async function request(method, path, { query, body, signal } = {}) {
   return content;
 }
 
-const part = encodeURIComponent;
-const get = (path, query, signal) => request("GET", path, { query, signal });
-const post = (path, body = {}) => request("POST", path, { body });
+export const part = encodeURIComponent;
+export const get = (path, query, signal) => request("GET", path, { query, signal });
+export const post = (path, body = {}) => request("POST", path, { body });
 
 export const api = {
   session: () => get("session"),
@@ -60,8 +60,8 @@ export const api = {
   act: (name, action) => post(`instruments/${part(name)}/${action}`),
   configure: (name, options, port) =>
     request("PATCH", `instruments/${part(name)}/settings`, { body: { options, port } }),
-  command: (name, command, values) =>
-    post(`instruments/${part(name)}/commands/${part(command)}`, { arguments: values }),
+  command: (name, command, values, order = {}) =>
+    post(`instruments/${part(name)}/commands/${part(command)}`, { arguments: values, ...order }),
   streams: () => get("streams"),
   streamData: (name, query, signal) => get(`streams/${part(name)}/data`, query, signal),
   formats: () => get("formats"),

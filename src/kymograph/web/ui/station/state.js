@@ -116,9 +116,19 @@ function onStatus(message) {
   });
 }
 
+/** A later revision takes the place of the one before it: a command is one line for all of its life. */
 function onEvent(message) {
   const { type, subscription, ...event } = message;
-  events.value = [event, ...events.peek().filter((other) => other.id !== event.id)].slice(0, EVENTS_KEPT);
+  const known = events.peek();
+  const before = known.find((other) => other.id === event.id);
+  if (!before) events.value = [event, ...known].slice(0, EVENTS_KEPT);
+  else if ((before.revision ?? 0) <= (event.revision ?? 0))
+    events.value = known.map((other) => (other === before ? { ...event, first_ns: firstOf(before) } : other));
+}
+
+/** When an event was first told of. */
+function firstOf(event) {
+  return event.first_ns ?? event.time_ns;
 }
 
 function onProblem(message) {

@@ -1,0 +1,61 @@
+// The state of the stand in one word, to be read from three metres away, and what there is to say about it.
+import { computed, html } from "../html.js";
+import { control } from "../station/control.js";
+import { connection } from "../station/state.js";
+import { stateOf } from "./interlocks.js";
+import { active } from "./runs.js";
+import { isSafe, valves, wordFor } from "./told.js";
+
+function apart() {
+  return valves.value.filter((valve) => !isSafe(valve));
+}
+
+function openText(list) {
+  const word = (valve) => `${valve.value === valve.told ? "" : "→ "}${wordFor(valve, valve.told)}`;
+  return list.map((valve) => `${valve.name} ${word(valve)}`).join(" · ");
+}
+
+function tripped(status) {
+  return status.interlocks.filter((lock) => lock.kind === "trip" && lock.state === "tripped");
+}
+
+/** That it is stopped is said above; here is what that came to. */
+function stoppedFacts(open) {
+  if (open.length) return { tone: "danger", word: "NOT SAFE", text: `stopped, and yet: ${openText(open)}` };
+  return { tone: "safe", word: "SAFE", text: "stopped, and every valve is in its safe state" };
+}
+
+function runFacts(run) {
+  const word = { paused: "PAUSED", ending: "ENDING" }[run.state] ?? "RUNNING";
+  const tone = run.state === "running" ? "run" : "wait";
+  return { tone, word, text: [run.sequence, run.waits_for].filter(Boolean).join(" · ") };
+}
+
+/** `{ tone, word, text }`, the gravest thing first. */
+const state = computed(() => {
+  const status = control.value;
+  if (!status) return { tone: "wait", word: "…", text: "asking the station" };
+  const open = apart();
+  if (status.stopped) return stoppedFacts(open);
+  const locks = tripped(status);
+  if (locks.length) {
+    const text = locks.map((lock) => `${lock.name} (${stateOf(lock)})${lock.message ? `: ${lock.message}` : ""}`);
+    return { tone: "danger", word: "TRIPPED", text: text.join(" · ") };
+  }
+  if (active.value) return runFacts(active.value);
+  const armed = status.armed ?? [];
+  if (armed.length) return { tone: "danger", word: "ARMED", text: armed.map(({ target }) => target).join(" · ") };
+  if (open.length) return { tone: "open", word: "NOT SAFE", text: openText(open) };
+  return { tone: "safe", word: "SAFE", text: `all ${valves.value.length} valves in their safe state` };
+});
+
+export function Headline() {
+  const { tone, word, text } = state.value;
+  const lost = connection.value.state !== "live";
+  return html`
+    <section class="headline headline--${tone}" aria-label="State of the stand" aria-live="polite" data-test="headline">
+      <p class="headline__word">${word}</p>
+      <p class="headline__text">${text}${lost && html`<small>No live connection: values may be old.</small>`}</p>
+    </section>
+  `;
+}

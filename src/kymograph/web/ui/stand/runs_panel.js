@@ -1,0 +1,125 @@
+// Sequences: choose one, fill in its parameters, see what would happen, start it; and the runs there were.
+import { html, signal, useEffect, useState } from "../html.js";
+import { SchemaForm } from "../instrument/schema_form.js";
+import { controlApi } from "../station/control_api.js";
+import { askControl, iHold, lease } from "../station/control.js";
+import { person } from "../station/person.js";
+import { Icon } from "../shell/icons.js";
+import { ArmButton, armedOf, wantsArming } from "./arming.js";
+import { Refusal, refusals } from "./refusals.js";
+import { RunLine, RunLive } from "./run_live.js";
+import { active, isOver, noteRun, runs, sequences } from "./runs.js";
+import { Timeline } from "./timeline.js";
+
+const TYPES = { number: "number", integer: "integer", boolean: "boolean", text: "string" };
+const refused = refusals();
+const chosen = signal("");
+
+/** The parameters of a sequence as a JSON schema, for the form. */
+function schemaOf(parameters) {
+  const properties = Object.entries(parameters ?? {}).map(([name, one]) => [
+    name,
+    {
+      type: TYPES[one.type] ?? "string",
+      default: one.default ?? undefined,
+      minimum: one.low ?? undefined,
+      maximum: one.high ?? undefined,
+      description: [one.description, one.unit && `in ${one.unit}`].filter(Boolean).join(", "),
+    },
+  ]);
+  return { type: "object", properties: Object.fromEntries(properties) };
+}
+
+/** The chosen sequence with its timeline. */
+function useSequence(name) {
+  const [found, setFound] = useState(null);
+  useEffect(() => {
+    let wanted = true;
+    setFound(null);
+    if (name) controlApi.sequence(name).then((answer) => wanted && setFound(answer), () => undefined);
+    return () => (wanted = false);
+  }, [name]);
+  return found;
+}
+
+async function start(name, parameters, keep) {
+  refused.clear();
+  const fence = iHold.peek() ? lease.peek().fence : 0;
+  try {
+    noteRun(await controlApi.startRun({ sequence: name, parameters, by: person.peek(), fence, keep }));
+    askControl();
+    return true;
+  } catch (problem) {
+    const checked = await controlApi.validate(name, parameters).catch(() => null);
+    const why = checked?.problems?.length ? [checked.problems.join("; ")] : [];
+    refused.say(`${name} was not started:`, Object.assign(problem, { hint: [problem.hint, ...why].filter(Boolean).join(" · ") }));
+    return undefined;
+  }
+}
+
+function Problems({ of }) {
+  if (!of.problems?.length) return null;
+  return html`<p class="fault"><${Icon} name="alert" /><span>${of.problems.join("; ")}</span></p>`;
+}
+
+function Chosen({ name }) {
+  const found = useSequence(name);
+  const [keep, setKeep] = useState(false);
+  if (!found) return html`<p class="quiet">Asking for ${name}…</p>`;
+  const target = `sequence/${name}`;
+  return html`
+    <div class="sequence" data-sequence=${name}>
+      <p>${found.description}</p>
+      <${Problems} of=${found} />
+      <label class="keep">
+        <input type="checkbox" role="switch" checked=${keep} onChange=${(event) => setKeep(event.target.checked)} />
+        <span>Goes on without me: the run keeps control by itself</span>
+      </label>
+      <${SchemaForm}
+        key=${name}
+        id="sequence"
+        schema=${schemaOf(found.parameters)}
+        verb="Start ${name}"
+        onSubmit=${(values) => start(name, values, keep)} />
+      <${Refusal} of=${refused}>
+        ${wantsArming(refused.last.value?.problem) && !armedOf(target) && html`<${ArmButton} target=${target} onArmed=${refused.clear} />`}
+      <//>
+      ${armedOf(target) && html`<p class="armed__note">${target} is armed: Start executes it.</p>`}
+      <${Timeline} steps=${found.timeline} />
+    </div>
+  `;
+}
+
+function Choose({ list }) {
+  return html`
+    <div class="chips" role="group" aria-label="Sequences">
+      ${list.map(
+        ({ name, problems }) => html`
+          <button
+            key=${name}
+            class="chip ${problems?.length ? "chip--bad" : ""}"
+            aria-pressed=${chosen.value === name}
+            onClick=${() => (refused.clear(), (chosen.value = chosen.value === name ? "" : name))}>
+            ${name}
+          </button>
+        `,
+      )}
+    </div>
+  `;
+}
+
+export function RunsPanel() {
+  const list = sequences.value;
+  const run = active.value;
+  const over = runs.value.filter(isOver);
+  if (list === null && !runs.value.length) return null;
+  return html`
+    <section class="panel runs" aria-label="Runs">
+      <h2>Runs</h2>
+      ${run && html`<${RunLive} run=${run} />`}
+      ${!run && list && html`<${Choose} list=${list} />`}
+      ${!run && chosen.value && html`<${Chosen} name=${chosen.value} />`}
+      ${over.length > 0 && html`<ol class="runlines" aria-label="Last runs">${over.map((one) => html`<${RunLine} key=${one.id} run=${one} />`)}</ol>`}
+    </section>
+  `;
+}
