@@ -138,8 +138,8 @@ class EngineClient(RingHistory):
         arguments: Mapping[str, Any],
         by: str = "",
         fence: int | None = None,
-    ) -> Plain:
         key: str = "",
+    ) -> Plain:
         """See `StationService.command`."""
         told = {"instrument": instrument, "command": command, "arguments": arguments}
         return self._call("command", **told, by=by, fence=fence, key=key)

@@ -173,6 +173,7 @@ class StationService(Protocol):
         arguments: Mapping[str, Any],
         by: str = "",
         fence: int | None = None,
+        key: str = "",
     ) -> Plain:
         """Have the instrument's driver run a command and return `instrument command arguments result`.
 
@@ -238,7 +239,6 @@ class StationService(Protocol):
     def annotate(self, recording_id: str, metadata: Mapping[str, Any]) -> Plain:
         """Merge keys into a recording's metadata (None removes one) and return the recording."""
         ...
-        key: str = "",
 
     def mark(self, recording_id: str, body: Mapping[str, Any], by: str = "") -> Plain:
         """Add a `mark` event to a recording, running or ended, and return it.

@@ -234,9 +234,14 @@ class Station(RingHistory):
         arguments: Mapping[str, Any],
         by: str = "",
         fence: int | None = None,
+        key: str = "",
     ) -> Plain:
         """See `StationService.command`."""
         told: Plain = {"instrument": instrument, "command": command, "arguments": dict(arguments)}
+        order = Order(instrument, command, arguments, by, fence, key)
+        if self._instruments.get(instrument).motion.actuators:
+            done = self.control.carry_out(order)
+            return {**told, "result": done.answer, "id": done.id, "state": done.state}
         source = f"instrument/{instrument}"
         try:
             result = self.control.command(order)
@@ -249,14 +254,9 @@ class Station(RingHistory):
     # -- recordings ----------------------------------------------------------------------------------------
     def record_start(self, request: Mapping[str, Any]) -> Plain:
         """See `StationService.record_start`."""
-        key: str = "",
         return self._desk.start(request)
 
     def record_stop(self, recording_id: str, stop_acquiring: bool = False) -> Plain:
-        order = Order(instrument, command, arguments, by, fence, key)
-        if self._instruments.get(instrument).motion.actuators:
-            done = self.control.carry_out(order)
-            return {**told, "result": done.answer, "id": done.id, "state": done.state}
         """See `StationService.record_stop`."""
         return self._desk.stop(recording_id, stop_acquiring)
 
