@@ -17,17 +17,25 @@ from kymograph.link.outbox import Outbox
 from kymograph.link.remote import methods
 from kymograph.model.block import Block
 from kymograph.model.errors import InvalidInput, KymographError, NotFound
-from kymograph.service.contract import ControlService, StationService, Subscription, TriggerService
+from kymograph.service.contract import (
+    ControlService,
+    RunService,
+    StationService,
+    Subscription,
+    TriggerService,
+)
 from kymograph.service.station import Station
 
 log = logging.getLogger(__name__)
 
 LOCAL: Final = frozenset({"latest", "history", "window", "subscribe", "on_event"})
 """Methods of the service that are not calls: the front answers them from shared memory or by frames."""
-PARTS: Final = {"control": ControlService, "triggers": TriggerService}
+PARTS: Final = {"control": ControlService, "runs": RunService, "triggers": TriggerService}
 CALLS: Final = (methods(StationService) - LOCAL) | {
     f"{prefix}.{name}" for prefix, part in PARTS.items() for name in methods(part)
 }
+URGENT: Final = ("control.stop_all", "runs.emergency")
+"""Calls that wait for no worker."""
 WORKERS: Final = 16
 """Calls answered side by side: one may wait 30 s for a device, the others must not."""
 
@@ -35,7 +43,7 @@ WORKERS: Final = 16
 def _is_stop(frame: frames.Frame) -> bool:
     """Return whether a call must not wait for a worker, whatever all of them are busy with."""
     try:
-        return frames.unpack(frame.body)[0] == "control.stop_all"
+        return frames.unpack(frame.body)[0] in URGENT
     except (KymographError, LookupError, TypeError):
         return False  # answered as malformed, in its turn
 

@@ -135,6 +135,69 @@ class TriggerService(Protocol):
         ...
 
 
+class RunService(Protocol):
+    """Sequences and their runs, one at a time. See `service.runs`.
+
+    A run is `id sequence sha256 by fence keep parameters state reason started_ns ended_ns line waits_for
+    left_s path asked failures timeline recordings`; its `state` is `running`, `paused`, `ending` (at its
+    `always` steps), `done`, `aborted` or `failed`.
+    """
+
+    def sequences(self) -> list[Plain]:
+        """Return `name description parameters file sha256 built_in problems` of each sequence."""
+        ...
+
+    def sequence(self, name: str) -> Plain:
+        """Return one with its `text` and its `timeline`."""
+        ...
+
+    def validate(self, name: str, parameters: Mapping[str, Any]) -> Plain:
+        """Return `ok problems timeline` of a sequence with these parameters."""
+        ...
+
+    def start(self, request: Mapping[str, Any]) -> Plain:
+        """Start a run and return it: `sequence parameters by fence keep`.
+
+        It lives under the lease of that `fence`, or that of `by`, who takes it if nobody has it. With `keep`
+        it renews the lease itself; else somebody must, or it fails when the lease runs out.
+
+        Raises:
+            InvalidInput: the sequence or its parameters do not fit this station; `faults` says where.
+            Conflict: another holds control, or a run is going on.
+            Refused: everything is stopped, an instrument is not open, or `sequence/NAME` is to be armed.
+        """
+        ...
+
+    def list(self, limit: int = 100) -> list[Plain]:
+        """Return runs, newest first, without `asked` and `timeline`."""
+        ...
+
+    def get(self, id: str) -> Plain:
+        """Return a run."""
+        ...
+
+    def pause(self, id: str, by: str) -> Plain:
+        """Let the time of a run stand still."""
+        ...
+
+    def resume(self, id: str, by: str) -> Plain:
+        """Let it go on; for who started it."""
+        ...
+
+    def abort(self, id: str, by: str, reason: str = "") -> Plain:
+        """Bring a run to its `always` steps; it ends as `aborted`."""
+        ...
+
+    def emergency(self, by: str) -> Plain:
+        """Run the emergency sequence, whoever holds control and whatever goes on; return when it is over.
+
+        Where none fits the station, everything is stopped. Afterwards everything is in its safe state, and
+        stopped. Answers `status message run_id feedback[{step outcome detail}]`; an `outcome` is `verified`
+        by what the device says, `unverified` or `failed`.
+        """
+        ...
+
+
 class StationService(Protocol):
     """The engine's service. Every method may raise any `KymographError`."""
 
@@ -191,6 +254,11 @@ class StationService(Protocol):
     @property
     def control(self) -> ControlService:
         """Who may move what."""
+        ...
+
+    @property
+    def runs(self) -> RunService:
+        """Sequences and their runs."""
         ...
 
     def streams(self) -> list[Plain]:

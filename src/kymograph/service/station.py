@@ -25,8 +25,11 @@ from kymograph.service.instruments import Instruments
 from kymograph.service.orders import Order
 from kymograph.service.recording_desk import SHUTDOWN_PAST_S, TRIGGER, RecordingDesk
 from kymograph.service.recordings import Recordings
+from kymograph.service.run_driver import RUN, Means
+from kymograph.service.runs import Runs
 from kymograph.service.triggers import Triggers
 from kymograph.store.folder import DataFolder
+from kymograph.store.run_records import RunRecords
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,11 @@ class Station(RingHistory):
         self.triggers = Triggers(
             config.triggers, self._instruments, self._desk, self.recordings, self.clock, self._notice
         )
+        means = Means(
+            self._instruments, self.control, self._desk, self.recordings, self.clock, self._chronicle.tell,
+            RunRecords(self.folder.path),
+        )  # fmt: skip
+        self.runs = Runs(config, means)
         self._started_ns = self.clock.now_ns()
         self._quit = threading.Event()
         self._kept_ns = self.clock.monotonic_ns()
@@ -78,6 +86,7 @@ class Station(RingHistory):
         names = {stream.name for recording in continued for stream in recording.streams}
         known = names & set(self._instruments.stream_names)
         self.control.start()
+        self.runs.launch()
         self._instruments.launch({self._instruments.of_stream(name).name for name in known})
         for recording in continued:
             self._desk.resume(recording)
@@ -90,6 +99,7 @@ class Station(RingHistory):
         """Seal what is being recorded, close the devices, free the folder."""
         deadline = time.monotonic() + timeout_s
         self._quit.set()
+        self.runs.shutdown()
         self.triggers.shutdown()
         for recorder in self.recordings.running():
             self._desk.unlisten(recorder.recording, SHUTDOWN_PAST_S)
@@ -129,7 +139,12 @@ class Station(RingHistory):
             owners = {self._instruments.of_stream(s.name).name for s in recorder.recording.streams}
             about = event.source.removeprefix("instrument/")
             its_own = event.body.get("recording_id") == recorder.recording.id
-            if event.kind == "clock" or about in owners or (event.source[:8] == TRIGGER and its_own):
+            if (
+                event.kind == "clock"
+                or event.source[:4] == RUN
+                or about in owners
+                or (event.source[:8] == TRIGGER and its_own)
+            ):
                 told.append(recorder.add_event)
         return told
 

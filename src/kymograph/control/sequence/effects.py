@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeAlias
 
 
@@ -61,10 +61,28 @@ class Asked:
     told_ns: int
     outcome: str = "waiting"
     detail: str = ""
+    arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    ended_ns: int | None = None
+    """When its answer came."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""
         return {
             "number": self.number, "what": self.what, "line": self.line, "always": self.always,
             "told_ns": self.told_ns, "outcome": self.outcome, "detail": self.detail,
+            "arguments": dict(self.arguments), "ended_ns": self.ended_ns,
         }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Met:
+    """A condition that came true, when it began to be waited for and when the run went on."""
+
+    condition: str
+    line: int
+    since_ns: int
+    met_ns: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        return asdict(self)

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, TypeAlias, assert_never
 from kymograph.control.expression import Expression, Unknown, Value, compile_condition
 from kymograph.control.grammar import Known
 from kymograph.control.sequence import model
-from kymograph.control.sequence.effects import Asked, Effect, Event, Recording, Tell, Withdraw
+from kymograph.control.sequence.effects import Asked, Effect, Event, Met, Recording, Tell, Withdraw
 from kymograph.control.sequence.model import Sequence, Step, resolve
 from kymograph.control.sequence.validate import count
 from kymograph.model.errors import Conflict, InvalidInput
@@ -47,6 +47,7 @@ class _Waiting:
     condition: Expression | None = None
     stable_ns: int = 0
     since_ns: int | None = None
+    began_ns: int = 0
     number: int = 0
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
 
@@ -68,6 +69,8 @@ class Run:
         self.failures: list[str] = []
         """What failed in the `always` steps."""
         self.asked: dict[int, Asked] = {}
+        self.met: list[Met] = []
+        """The conditions that came true."""
         self._known = known
         self._levels: list[_Level] = [_Level(sequence.steps)]
         self._step: Step | None = None
@@ -101,7 +104,17 @@ class Run:
         stable = None if waiting.since_ns is None else waiting.since_ns + waiting.stable_ns
         return min((t for t in (waiting.until_ns, stable) if t is not None), default=None)
 
-    def answered(self, number: int, error: str = "", outcome: str = "done") -> None:
+    @property
+    def watching(self) -> bool:
+        """Whether it waits for values: of a condition."""
+        return self.state in ("running", "ending") and bool(self._waiting and self._waiting.condition)
+
+    @property
+    def line(self) -> int | None:
+        """The line of the step that it is at."""
+        return self._step.line if self._step else None
+
+    def answered(self, number: int, error: str = "", outcome: str = "done", now_ns: int = 0) -> None:
         """Say what came of something that was asked for: why it failed, or a word for how it went.
 
         Answers that come late, twice, or to nothing are noted or left aside; they never go wrong.
@@ -110,6 +123,7 @@ class Run:
         if asked is None or asked.outcome not in ("waiting", "unanswered"):
             return
         asked.outcome, asked.detail = ("failed", error) if error else (outcome, "")
+        asked.ended_ns = max(now_ns, asked.told_ns)
         if self._waiting is None or self._waiting.number != number:
             return
         self._waiting = None
@@ -178,7 +192,7 @@ class Run:
         return {
             "name": self.sequence.name, "state": self.state, "reason": self.reason,
             "sha256": self.sequence.sha256, "parameters": dict(self.parameters),
-            "line": self._step.line if self._step else None,
+            "line": self.line,
             "waits_for": waiting.what if waiting else "",
             "left_s": None if left is None else max(left, 0) / _S,
             "path": [
@@ -187,6 +201,7 @@ class Run:
             ],
             "failures": list(self.failures),
             "asked": [asked.to_dict() for asked in self.asked.values()],
+            "met": [met.to_dict() for met in self.met],
         }  # fmt: skip
 
     # -- steps ---------------------------------------------------------------------------------------------
@@ -289,13 +304,12 @@ class Run:
         if isinstance(step, model.Command):
             instrument, command = str(fill(step.instrument)), str(fill(step.command))
             what, wait = f"{instrument} {command}", step.confirm
-            effect = Tell(number, instrument, command, fill(step.arguments), deadline_ns, always)
+            arguments = fill(step.arguments)
+            effect = Tell(number, instrument, command, arguments, deadline_ns, always)
         else:
-            what, wait = f"record {step.do}", True
-            effect = Recording(
-                number, step.do, str(fill(step.name)), fill(step.metadata), deadline_ns, always
-            )
-        self.asked[number] = Asked(number, what, step.line, always, self._now_ns)
+            what, wait, arguments = f"record {step.do}", True, {"name": str(fill(step.name))}
+            effect = Recording(number, step.do, arguments["name"], fill(step.metadata), deadline_ns, always)
+        self.asked[number] = Asked(number, what, step.line, always, self._now_ns, arguments=arguments)
         self._effects.append(effect)
         if wait:
             self._waiting = _Waiting(f"the answer to {what}", deadline_ns, number=number)
@@ -308,11 +322,13 @@ class Run:
             self._now_ns + round(timeout_s * _S),
             compile_condition(text, self._known),
             round(model.seconds(step.stable_for, self.parameters) * _S),
+            began_ns=self._now_ns,
         )
 
     def _look(self, waiting: _Waiting, values: Mapping[str, Value]) -> bool:
         """Look whether what is waited for is there; return whether it is, or is not waited for any more."""
         if waiting.condition is not None and self._holds(waiting, waiting.condition, values):
+            self.met.append(Met(waiting.what, self.line or 0, waiting.began_ns, self._now_ns))
             self._waiting = None
             return True
         if waiting.until_ns is None or self._now_ns < waiting.until_ns:
