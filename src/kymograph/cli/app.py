@@ -25,6 +25,7 @@ from kymograph.cli import (
     verify,
     view,
 )
+from kymograph.cli import run as runs
 from kymograph.model.errors import KymographError
 
 _UsageError = cast("type[Exception]", typer.BadParameter.__mro__[1])
@@ -60,6 +61,7 @@ for _module in (serve, check, doctor, drivers, simulate, mirror, view, verify, s
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sequence.app, name="sequence")
+app.add_typer(runs.app, name="run")
 app.add_typer(keys.app, name="key")
 
 

@@ -133,11 +133,12 @@ def _given(sequence: Sequence, values: list[str]) -> dict[str, Any]:
         if not equals:
             raise InvalidInput(f"--set {text} has no value", hint="write name=value")
         parameter = sequence.parameters.get(name)
-        given[name] = value if parameter is not None and parameter.type == "text" else _typed(value)
+        given[name] = value if parameter is not None and parameter.type == "text" else typed(value)
     return given
 
 
-def _typed(value: str) -> Any:
+def typed(value: str) -> Any:
+    """Return what a text on the command line stands for: a number, true or false, else the text."""
     try:
         return json.loads(value)
     except ValueError:

@@ -105,23 +105,16 @@ class Server:
     def _get(self, path: str, **query: Any) -> Any:
         return self._request("GET", path, query).json()
 
+    def send(self, path: str, body: Mapping[str, Any]) -> Plain:
+        """Ask for something to be done, and return what is answered."""
+        return reached(self._client, "POST", path, body)
+
     def _request(self, method: str, path: str, query: Mapping[str, Any] | None = None) -> httpx.Response:
-        with self._reachable():
+        with _reachable(self._client):
             return _checked(self._client.request(method, path, params=dict(query or {})))
 
-    @contextmanager
-    def _reachable(self) -> Generator[None]:
-        import httpx
-
-        try:
-            yield
-        except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-            url = str(self._client.base_url).removesuffix("/v1/")
-            raise Unavailable(
-                f"no station answers at {url}: {error}", hint="is it running, and is the address right?"
-            ) from None
-
-    def _items(self, path: str) -> list[Plain]:
+    def items(self, path: str) -> list[Plain]:
+        """Return all items of a list, page by page."""
         items: list[Plain] = []
         cursor: str | None = None
         while True:
@@ -133,21 +126,21 @@ class Server:
 
     def list(self) -> list[Plain]:
         """Return every recording, newest first."""
-        return sorted(self._items("/recordings"), key=lambda item: item["started_ns"], reverse=True)
+        return sorted(self.items("/recordings"), key=lambda item: item["started_ns"], reverse=True)
 
     def events(self, recording_id: str) -> list[Plain]:
         """Return what happened during a recording, oldest first."""
-        return self._items(f"/recordings/{recording_id}/events")
+        return self.items(f"/recordings/{recording_id}/events")
 
     def segments(self, recording_id: str) -> list[Plain]:
         """Return the sealed files of a recording."""
-        return self._items(f"/recordings/{recording_id}/segments")
+        return self.items(f"/recordings/{recording_id}/segments")
 
     @contextmanager
     def export(self, recording_id: str, wanted: Wanted) -> Generator[Export]:
         """Begin an export."""
         path = f"/recordings/{recording_id}/export"
-        with self._reachable(), self._client.stream("GET", path, params=wanted.query()) as response:
+        with _reachable(self._client), self._client.stream("GET", path, params=wanted.query()) as response:
             if response.is_error:
                 response.read()
             _checked(response)
@@ -161,6 +154,30 @@ class Server:
     def remove(self, recording_id: str) -> None:
         """Delete an ended recording with all its files."""
         self._request("DELETE", f"/recordings/{recording_id}")
+
+
+@contextmanager
+def _reachable(client: httpx.Client) -> Generator[None]:
+    import httpx
+
+    try:
+        yield
+    except (httpx.TransportError, httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        url = str(client.base_url).removesuffix("/v1/")
+        raise Unavailable(
+            f"no station answers at {url}: {error}", hint="is it running, and is the address right?"
+        ) from None
+
+
+def reached(client: httpx.Client, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """Return what a station answers to one request, as plain data.
+
+    Raises:
+        KymographError: what the station says is wrong.
+        Unavailable: no station answers.
+    """
+    with _reachable(client):
+        return _checked(client.request(method, path, json=body)).json()
 
 
 def _checked(response: httpx.Response) -> httpx.Response:
