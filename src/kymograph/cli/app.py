@@ -22,6 +22,7 @@ from kymograph.cli import (
     serve,
     simulate,
     stop_all,
+    triggers,
     verify,
     view,
 )
@@ -59,6 +60,7 @@ def kymograph(
 for _module in (serve, check, doctor, drivers, simulate, mirror, view, verify, stop_all):
     _module.add_to(app)
 app.add_typer(recordings.app, name="recordings")
+app.add_typer(triggers.app, name="triggers")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sequence.app, name="sequence")
 app.add_typer(runs.app, name="run")

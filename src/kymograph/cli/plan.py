@@ -145,6 +145,7 @@ def make(config: Config) -> Plan:
     Raises:
         ConfigError: a link cannot carry what is asked of it, or a name is unknown.
     """
+    from kymograph.service.triggers import read_triggers
     from kymograph.store import formats
 
     if config.recording.format not in formats.names():
@@ -152,7 +153,9 @@ def make(config: Config) -> Plan:
             f"recording.format: there is no format called {config.recording.format}",
             hint=f"formats are: {', '.join(formats.names())}",
         )
-    return Plan(config, tuple(_instrument(config, name) for name in config.instruments))
+    instruments = tuple(_instrument(config, name) for name in config.instruments)
+    read_triggers(config.triggers, [s.stream for i in instruments for s in i.streams], config.instruments)
+    return Plan(config, instruments)
 
 
 def _instrument(config: Config, name: str) -> InstrumentPlan:
@@ -160,7 +163,7 @@ def _instrument(config: Config, name: str) -> InstrumentPlan:
     from kymograph.acquire.ring import ring_nbytes
     from kymograph.drivers import registry
     from kymograph.model.clock import Clock
-    from kymograph.service.instruments import ring_rows
+    from kymograph.service.ring_budget import ring_rows
     from kymograph.sim import registry as simulators
 
     table = config.instruments[name]

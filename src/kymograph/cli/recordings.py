@@ -1,4 +1,4 @@
-"""`kymograph recordings`: list, look into, download and delete what was recorded."""
+"""`kymograph recordings`: begin and end them, list, look into, download and delete what was recorded."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Annotated, Any, BinaryIO, Final
 import typer
 
 from kymograph.cli import output
+from kymograph.cli.running import reach
 from kymograph.cli.sources import Export, Wanted, find, open_source
 from kymograph.model.errors import Conflict, InvalidInput
 
@@ -18,12 +19,14 @@ Examples:
   kymograph recordings ls --data ./demo-data
   kymograph recordings export night --data ./demo-data --format csv -o night.csv
   kymograph recordings export night --url http://pi.local:8000 --key $KEY --from 2026-05-01T03:00:00Z
+  kymograph recordings start burn --pre 30 --data ./stand-data
+  kymograph recordings promote puff --seconds 60 --url http://stand.local:5001
   kymograph recordings rm night --data ./demo-data --yes"""
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, epilog=EXAMPLES,
-    help="List, show, export and delete recordings, of a folder or of a running station.",
-    short_help="List, show, export, delete.",
+    help="Begin, end, list, show, export and delete recordings, of a folder or of a running station.",
+    short_help="Begin, end, list, show, export, delete.",
 )  # fmt: skip
 
 Data = Annotated[
@@ -37,6 +40,73 @@ Key = Annotated[
     str, typer.Option("--key", metavar="KEY", help="The key it asks for.", envvar="KYMOGRAPH_KEY")
 ]
 Which = Annotated[str, typer.Argument(metavar="RECORDING", help="Name, id, or the beginning of an id.")]
+
+
+Names = Annotated[
+    list[str] | None, typer.Option("--stream", metavar="STREAM", help="Only this stream; may be repeated.")
+]
+Form = Annotated[str, typer.Option("--format", "-f", help="csv, hdf5, parquet or jsonl.")]
+Called = Annotated[str, typer.Argument(metavar="NAME", help="What it is called.")]
+
+
+@app.command(short_help="Begin one, with the last seconds first if asked.")
+def start(  # noqa: PLR0913 - options for a person, not a call to get right
+    name: Called,
+    data: Data = None,
+    url: Url = "",
+    key: Key = "",
+    pre: Annotated[
+        float, typer.Option("--pre", metavar="SECONDS", help="Begin with the last seconds.")
+    ] = 0.0,
+    stream: Names = None,
+    form: Form = "",
+    as_json: output.Json = False,
+) -> None:
+    """Begin a recording at a running station; with --pre it begins so many seconds back."""
+    wish = {"name": name, "pre_s": pre, "streams": stream, "format": form}
+    with reach(data, url, key) as station:
+        begun = station.start({what: value for what, value in wish.items() if value})
+    given_s = begun["metadata"].get("pre_s_given")
+    _begun(begun, as_json, f", from {given_s:g} s back" if given_s is not None else "")
+
+
+@app.command(short_help="Keep the last seconds as one.")
+def promote(  # noqa: PLR0913 - options for a person, not a call to get right
+    name: Called,
+    seconds: Annotated[float, typer.Option("--seconds", metavar="SECONDS", help="How far back.")],
+    data: Data = None,
+    url: Url = "",
+    key: Key = "",
+    stream: Names = None,
+    form: Form = "",
+    as_json: output.Json = False,
+) -> None:
+    """Make a recording of the last seconds, beside what is being recorded. It ends by itself."""
+    wish = {"name": name, "seconds": seconds, "streams": stream, "format": form}
+    with reach(data, url, key) as station:
+        begun = station.promote({what: value for what, value in wish.items() if value})
+    _begun(begun, as_json, f", the last {begun['metadata']['promoted_s_given']:g} s")
+
+
+def _begun(recording: dict[str, Any], as_json: bool, more: str) -> None:
+    if as_json:
+        output.emit(recording)
+    else:
+        output.say(f"Recording {recording['name']} ({recording['id'][:8]}){more}")
+
+
+@app.command(short_help="End one.")
+def stop(
+    which: Which, data: Data = None, url: Url = "", key: Key = "", as_json: output.Json = False
+) -> None:  # fmt: skip
+    """End a running recording."""
+    item = find(open_source(data, url, key), which)
+    with reach(data, url, key) as station:
+        ended = station.stop(item["id"])
+    if as_json:
+        output.emit(ended)
+    else:
+        output.say(f"Ended {ended['name']}")
 
 
 @app.command("ls")

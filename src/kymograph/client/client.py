@@ -12,7 +12,7 @@ from kymograph.client.frame import Batch, Gap
 from kymograph.client.instrument import Instrument
 from kymograph.client.live import Live, LiveOptions, OnGap
 from kymograph.client.recording import Recording
-from kymograph.client.recordings import RecordingOptions, Recordings
+from kymograph.client.recordings import PromoteOptions, RecordingOptions, Recordings
 from kymograph.client.stream import LiveStream
 from kymograph.model.errors import InvalidInput, NotFound
 from kymograph.model.event import Event, event_from_dict
@@ -155,13 +155,26 @@ class Client:
         """Begin a recording and return it; in a `with` it is ended at the end of it.
 
         The options are those of `RecordingOptions`: `streams`, `instruments`, `metadata`, `format`,
-        `segment_interval_s`, `merge`.
+        `segment_interval_s`, `merge`, `pre_s`.
 
         Raises:
             Conflict: one of the streams is being recorded already; the facts say by whom.
         """
+        return self._begun("/recordings", {"name": name, **options})
+
+    def promote(self, name: str, seconds: float, **options: Unpack[PromoteOptions]) -> Recording:
+        """Keep the last seconds of what the station remembers, beside what is being recorded.
+
+        The recording ends by itself, and its `metadata["promoted_s_given"]` says how much there was. The
+        options are those of `PromoteOptions`: `streams`, `instruments`, `metadata`, `format`.
+
+        Raises:
+            Conflict: there is nothing yet.
+        """
+        return self._begun("/recordings/promote", {"name": name, "seconds": seconds, **options})
+
+    def _begun(self, path: str, body: dict[str, Any]) -> Recording:
         # The same answer if the request has to be sent again because its answer was lost.
         headers = {"Idempotency-Key": str(uuid.uuid4())}
-        body = {"name": name, **options}
-        request = Request("POST", "/recordings", None, body, again=True, headers=headers)
+        request = Request("POST", path, None, body, again=True, headers=headers)
         return Recording(self._connection, self._connection.ask(request))

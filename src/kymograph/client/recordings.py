@@ -21,6 +21,8 @@ class RecordingOptions(TypedDict, total=False):
     - `format`: `hdf5`, `parquet`, `csv`, `jsonl`; left out: as the station file says, like the rest.
     - `segment_interval_s`: how often a file is closed and hashed.
     - `merge`: whether to make one file of all of them at the end.
+    - `pre_s`: how many last seconds of what the station remembers come first; `metadata["pre_s_given"]` says
+      how many there were.
     """
 
     streams: list[str] | tuple[str, ...]
@@ -29,6 +31,16 @@ class RecordingOptions(TypedDict, total=False):
     format: str
     segment_interval_s: float
     merge: bool
+    pre_s: float
+
+
+class PromoteOptions(TypedDict, total=False):
+    """What of the past to keep: as of a recording."""
+
+    streams: list[str] | tuple[str, ...]
+    instruments: list[str] | tuple[str, ...]
+    metadata: dict[str, Any]
+    format: str
 
 
 class Recordings:

@@ -11,13 +11,14 @@ from typing import Any, Final
 
 from kymograph.acquire.fanout import Fanout
 from kymograph.acquire.instrument import Instrument
-from kymograph.acquire.ring import Ring, ring_nbytes
-from kymograph.config import Config, InstrumentTable, RingTable
+from kymograph.acquire.ring import Ring
+from kymograph.config import Config, InstrumentTable
 from kymograph.drivers import registry
 from kymograph.model import status
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
 from kymograph.model.errors import ConfigError, InvalidInput, NotFound
+from kymograph.service import ring_budget
 from kymograph.service.contract import Plain
 from kymograph.sim.process import SimulatorProcess
 
@@ -29,14 +30,6 @@ LINKS: Final = ".sim"
 """Folder, within the data folder, of the links under which simulators offer their ports."""
 
 Notice = Callable[[str, str, dict[str, Any]], None]
-
-
-def ring_rows(stream: Stream, table: RingTable) -> int:
-    """Return how many rows of a stream the configuration keeps in memory."""
-    wanted = max(int(stream.rate_hz * table.seconds), table.rows_min)
-    while ring_nbytes(stream, wanted) > table.bytes_max and wanted > 16:
-        wanted = min(wanted - 1, int(wanted * table.bytes_max / ring_nbytes(stream, wanted)))
-    return wanted
 
 
 def check_outside_port(port: str) -> None:
@@ -71,14 +64,16 @@ class Instruments:
             instrument = Instrument(name, table.driver, self._maker(table, name), clock, notice)
             instrument.block_interval_s = table.block_interval_s
             self._by_name[name] = instrument
-            for feed in instrument.feeds.values():
-                self._own(feed.stream, instrument, feed.fanout)
+        feeds = [(feed, one) for one in self for feed in one.feeds.values()]
+        ring_budget.check((feed.stream for feed, _ in feeds), config.ring)
+        for feed, instrument in feeds:
+            self._own(feed.stream, instrument, feed.fanout)
 
     def _own(self, stream: Stream, instrument: Instrument, fanout: Fanout) -> None:
         if stream.name in self._owner:
             raise ConfigError(f"two streams are called {stream.name}", hint="rename an instrument")
         self._owner[stream.name] = instrument
-        self.rings[stream.name] = Ring(stream, ring_rows(stream, self._config.ring))
+        self.rings[stream.name] = Ring(stream, ring_budget.ring_rows(stream, self._config.ring))
         fanout.add(self.rings[stream.name])
 
     def _port(self, name: str, table: InstrumentTable) -> str:

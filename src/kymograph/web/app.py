@@ -30,6 +30,7 @@ from kymograph.web.api import (
     session,
     station,
     streams,
+    triggers,
 )
 from kymograph.web.api import files as recording_files
 from kymograph.web.api.models import Problem
@@ -52,6 +53,7 @@ _NOUNS: Final = (
     mirrors,
     control,
     runs,
+    triggers,
     drivers,
     session,
     health,

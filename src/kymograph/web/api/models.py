@@ -10,7 +10,13 @@ from typing import Annotated, Any, Generic, Literal, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from kymograph.model.errors import KymographError
-from kymograph.model.limits import CHANNELS_MAX, METADATA_BYTES_MAX, NAME_CHARS_MAX, SEGMENT_INTERVAL_S_MIN
+from kymograph.model.limits import (
+    CHANNELS_MAX,
+    METADATA_BYTES_MAX,
+    NAME_CHARS_MAX,
+    PRE_TRIGGER_S_MAX,
+    SEGMENT_INTERVAL_S_MIN,
+)
 from kymograph.model.names import safe_name
 from kymograph.web.problems import encode
 
@@ -236,6 +242,20 @@ class RecordingIn(Wish):
     metadata: Notes = {}
     merge: bool = False
     """Whether to make one file of all segments once it has ended."""
+    pre_s: Annotated[float, Field(ge=0, le=PRE_TRIGGER_S_MAX)] = 0.0
+    """Begin with what the rings hold of so many last seconds; `metadata.pre_s_given` says how many."""
+
+
+class PromoteIn(Wish):
+    """What of the past to keep. Nothing named is everything."""
+
+    name: Name
+    seconds: Annotated[float, Field(gt=0, le=PRE_TRIGGER_S_MAX)]
+    """How far back; `metadata.promoted_s_given` says how far the rings went."""
+    streams: Annotated[list[Words], Field(max_length=CHANNELS_MAX)] | None = None
+    instruments: Annotated[list[Words], Field(max_length=CHANNELS_MAX)] | None = None
+    format: Words | None = None
+    metadata: Notes = {}
 
 
 class RecordingOut(Answer):

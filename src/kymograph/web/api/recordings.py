@@ -22,6 +22,7 @@ from kymograph.web.api.models import (
     MetadataIn,
     Notes,
     Page,
+    PromoteIn,
     RecordingIn,
     RecordingOut,
 )
@@ -85,6 +86,22 @@ def record(
 
     def begin() -> dict[str, Any]:
         return _said(front, front.engine.record_start({**asked, "by": caller.name}))
+
+    return front.answers.once(caller.name, idempotency_key, asked, begin)
+
+
+@router.post("/promote", status_code=201, response_model=RecordingOut, responses=problems(404, 409, 507))
+def promote(
+    front: FrontDep,
+    caller: Recorder,
+    wish: PromoteIn,
+    idempotency_key: Annotated[str | None, Header(description="The same key, the same answer.")] = None,
+) -> dict[str, Any]:
+    """Record the last seconds, beside what is being recorded. It ends by itself when they are on the disk."""
+    asked = wish.model_dump(exclude_none=True)
+
+    def begin() -> dict[str, Any]:
+        return _said(front, front.engine.promote({**asked, "by": caller.name}))
 
     return front.answers.once(caller.name, idempotency_key, asked, begin)
 
