@@ -163,8 +163,6 @@ class Instrument:
 
         def work() -> Any:
             driver = self._driver
-            if urgent:
-                driver.stop_wanted.clear()
             self._refuse_unless_open(urgent)
             driver.permit = permit
             if not driver.asks_leave:
@@ -173,6 +171,7 @@ class Instrument:
 
         if urgent:
             self._driver.stop_wanted.set()
+            self._requests.put(self._driver.stop_wanted.clear, urgent)
         return self._ask(work, COMMAND_TIMEOUT_S, urgent, late_s)
 
     def _refuse_unless_open(self, urgent: bool = False) -> None:

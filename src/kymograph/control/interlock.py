@@ -193,8 +193,11 @@ class Interlock:
         # What was ok when it was last looked at may be stale by now.
         if self._state == OK and not self._code(values):
             return None
+        reason = self._reason(values)
+        if self.table.message and not reason.startswith(self.table.message):
+            reason = f"{self.table.message}: {reason}"
         return Refused(
-            f"interlock {self.name}: {self._reason(values)}",
+            f"interlock {self.name}: {reason}",
             hint="reset it when the cause is gone" if self.latched and self._state == TRIPPED else "",
             interlock=self.name,
             state=self._state,
