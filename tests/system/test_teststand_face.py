@@ -40,9 +40,52 @@ rate_hz = 10000
 batch = 10
 link = "usb"
 """
+EMERGENCY = """
+name: emergency
+parameters:
+  stand: {type: text, default: stand}
+steps: []
+always:
+  - command:
+      instrument: ${stand}
+      command: set_valves
+      arguments: {valves: [1, 0, 0, 0, 0, 1, 0, 0, 0]}
+  - wait: 0.3
+  - command:
+      instrument: ${stand}
+      command: set_valves
+      arguments: {valves: [0, 0, 1, 1, 0, 0, 0, 0, 0]}
+  - wait: 0.3
+"""
+SLOW = """
+name: slow
+parameters:
+  stand: {type: text}
+steps:
+  - command:
+      instrument: ${stand}
+      command: set_valves
+      arguments: {valves: [0, 0, 1, 0, 0, 0, 0, 0, 0]}
+  - wait: 600
+always:
+  - command:
+      instrument: ${stand}
+      command: set_valves
+      arguments: {valves: [0, 0, 0, 0, 0, 0, 0, 0, 0]}
+"""
 CLOSED = [0] * 9
 OPEN = [1, 0, 0, 0, 0, 0, 0, 0, 0]
 PURGE = [0, 0, 1, 0, 0, 0, 0, 0, 0]
+
+
+def with_sequences(folder: Path) -> Path:
+    """Give a station sequences of its own; its emergency does not take ten seconds."""
+    own = folder / "sequences"
+    own.mkdir()
+    (own / "emergency.yaml").write_text(EMERGENCY)
+    (own / "slow.yaml").write_text(SLOW)
+    (own / "wrong.yaml").write_text(SLOW.replace("slow", "wrong").replace("set_valves", "set_values"))
+    return folder
 
 
 class Api:
@@ -73,7 +116,21 @@ class Api:
         until(lambda: self.get("/api/status")["stm32_connected"], what="the stand")
         until(lambda: self.get("/api/buffer_status")["buffer_index"] > 0, what="a row")
 
+    def scenario(self, name: str, by: str = "") -> Any:
+        return self.post(f"/api/scenario/{name}", params={"by": by} if by else {})
+
+    def run(self, run_id: str) -> Any:
+        return self.get(f"/v1/runs/{run_id}")
+
+    def ended(self, run_id: str) -> Any:
+        until(lambda: self.run(run_id)["ended_ns"], what="the end of the run")
+        return self.run(run_id)
+
     def reset(self) -> None:
+        for run in self.get("/v1/runs?limit=1")["items"]:
+            if run["ended_ns"] is None:
+                self.post(f"/v1/runs/{run['id']}/abort", {"by": "the test"})
+                self.ended(run["id"])
         told = self.get("/v1/control")
         if told["stopped"]:
             first = self.post("/v1/control/stop/reset", {})
@@ -83,7 +140,7 @@ class Api:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStation]:
-    folder = tmp_path_factory.mktemp("teststand")
+    folder = with_sequences(tmp_path_factory.mktemp("teststand"))
     with RunningStation(folder, STAND.format(more="") + STEPPERS, WEB) as station:
         Api(station.url).ready()
         yield station
@@ -167,21 +224,61 @@ def test_motors(api: Api) -> None:
         assert told["success"] and (told["motor_id"], told["angle"]) == (2, 5.0)
 
 
-def test_modes_and_scenarios(api: Api) -> None:
+def test_modes(api: Api) -> None:
     assert api.post("/api/system_mode/test")["status"] == "ok"
     assert api.get("/api/status")["system_mode"] == "test"
     assert api.post("/api/system_mode/dancing")["status"] == "error"
     assert api.post("/api/system_mode/idle")["status"] == "ok"
-    assert api.post("/api/scenario/dancing")["status"] == "error"
-    assert api.post("/api/scenario/o2feed")["status"] == "error"  # nothing says ok that did not happen
+
+
+def test_a_scenario_is_run_in_the_engine_and_refused_with_its_reason(api: Api) -> None:
+    told = api.scenario("o2feed", "Ana")
+    assert told["status"] == "ok" and told["message"]
+    run = api.ended(told["run_id"])
+    assert (run["state"], run["by"], run["keep"], run["parameters"]) == (
+        "done",
+        "Ana",
+        True,
+        {"stand": "stand"},
+    )
+    assert [one["outcome"] for one in run["asked"]] == ["verified", "verified"]
+    assert run["asked"][1]["told_ns"] - run["asked"][0]["ended_ns"] >= 200_000_000
+    assert api.get("/api/sensors")["valves"] == [0, 1, 0, 0, 0, 0, 1, 0, 0]
+    for name, by, reason in (
+        ("dancing", "Ana", "no sequence dancing"),
+        ("wrong", "Ana", "no command set_values"),
+        ("fuelFeed", "Ben", "Ana holds control"),
+    ):
+        told = api.scenario(name, by)
+        assert told["status"] == "error" and reason in told["message"], told
+    told = api.scenario("slow", "Ana")
+    assert "slow is running" in api.scenario("fuelFeed", "Ana")["message"]
+    api.post(f"/v1/runs/{told['run_id']}/abort", {"by": "Ben"})
+    assert api.ended(told["run_id"])["state"] == "aborted"
+    assert api.get("/api/sensors")["valves"] == CLOSED
+
+
+def test_a_scenario_of_somebody_who_is_connected_ends_when_control_is_lost(api: Api) -> None:
+    with api.ws("?by=Ana&every=100"):
+        until(lambda: api.get("/api/status")["websocket_connections"] == 1, what="somebody there")
+        told = api.scenario("slow", "Ana")
+        until(lambda: api.get("/api/sensors")["valves"] == PURGE, what="the first step")
+        assert api.run(told["run_id"])["keep"] is False
+    api.post("/v1/control/lease/break", {"by": "admin"})
+    run = api.ended(told["run_id"])
+    assert run["state"] == "failed" and "Ana" in run["reason"]
+    until(lambda: api.get("/api/sensors")["valves"] == CLOSED, what="the last step")
 
 
 def test_emergency_asks_nobody(api: Api) -> None:
-    api.valves(OPEN, by="Ana")
-    told = api.post("/api/scenario/emergency", params={"by": "Eve"})
-    assert told["status"] == "ok"
-    steps = {one["step"]: one["outcome"] for one in told["feedback"]}
-    assert steps["stand: safe state"] == "verified"
+    slow = api.scenario("slow", "Ana")["run_id"]
+    told = api.scenario("emergency", "Eve")
+    assert told["status"] == "ok", told
+    outcomes = {one["step"]: one["outcome"] for one in told["feedback"]}
+    assert outcomes["1: stand: RELIEF1 RELIEF2"] == outcomes["2: stand: PURGE1 PURGE2"] == "verified"
+    assert outcomes["stand: safe state"] == "verified"
+    assert "emergency by Eve" in api.run(slow)["reason"]
+    assert api.run(told["run_id"])["state"] == "done"
     assert api.get("/api/sensors")["valves"] == CLOSED
     assert api.get("/api/status")["status"] == "error"
     assert "Eve" in api.valves(OPEN, 409, by="Ana")["detail"]
@@ -276,14 +373,14 @@ def test_logs(api: Api, running: RunningStation) -> None:
 
 
 def test_a_controller_that_acknowledges_nothing(tmp_path: Path) -> None:
-    with RunningStation(tmp_path, STAND.format(more="&ack=0"), WEB) as station:
+    with RunningStation(with_sequences(tmp_path), STAND.format(more="&ack=0"), WEB) as station:
         api = Api(station.url)
         api.ready()
         assert "acknowledge" in api.valves(OPEN, 500)["detail"]
         assert api.get("/api/status")["arduino_connected"] is False
         api.post("/api/step_motor", {"motor_id": 1, "angle": 1.0}, 500)
-        told = api.post("/api/scenario/emergency")
-        assert [one["outcome"] for one in told["feedback"]] == ["unverified"]
+        told = api.scenario("emergency")
+        assert [one["outcome"] for one in told["feedback"]] == ["unverified"] * 3
 
 
 def test_an_interlock_refuses_with_its_reason(tmp_path: Path) -> None:

@@ -93,6 +93,10 @@ class Audience:
     def _everybody(self) -> list[Viewer]:
         return [viewer for group in self._groups.values() for viewer in group.viewers]
 
+    def has(self, by: str) -> bool:
+        """Whether somebody of that name is connected who may give orders."""
+        return any(one.by == by and CONTROL in one.caller.scopes for one in self._everybody())
+
     def look_soon(self) -> None:
         """Look at the valves now: something was ordered."""
         self._soon.set()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -16,6 +15,7 @@ from kymograph.model.errors import (
     DeviceError,
     InvalidInput,
     KymographError,
+    NotFound,
     Refused,
     TimedOut,
     Unavailable,
@@ -25,15 +25,9 @@ from kymograph.web.auth import Caller
 from kymograph.web.faces.teststand.formulas import NO_FORMULAS, Formulas
 
 VALVES_COUNT: Final = 9
-SCENARIOS: Final = (
-    "fuelFeed", "o2feed", "o2cleaning", "fuelcleaning", "preburning", "burningstart", "burning", "emergency",
-)  # fmt: skip
 MODES: Final = ("idle", "test", "auto", "manual", "running", "maintenance", "emergency")
 """Words for the system's mode that are taken. They are words: nothing follows from one."""
 _UP: Final = (status.IDLE, status.ACQUIRING)
-_SAFE_SEEN_S: Final = 1.0
-"""How long an emergency looks whether the safe state was taken; it was sent long before."""
-_LOOK_S: Final = 0.05
 _WIDTH: Final = 8
 
 T = TypeVar("T")
@@ -167,41 +161,36 @@ class Stand:
         done = self.engine.command(self.names.steppers, "move", arguments, by)["result"]
         return {"success": True, **arguments, "response": str(done.get("response", ""))}
 
-    def emergency(self, by: str) -> Plain:
-        """Have everything take its safe state at once, whoever holds control; say how each device took it.
+    # -- scenarios -----------------------------------------------------------------------------------------
+    def scenario(self, name: str, by: str, stays: bool) -> Plain:
+        """Start a scenario: a sequence of the station or of the program. `stays`: who asks keeps control.
 
-        The safe state is sent before anything is waited for. Then, for a second at most, it is looked at.
+        Where nobody does, the run keeps it by itself.
         """
-        sent = self.engine.control.stop_all(by, "emergency")["sent"]
-        until = time.monotonic() + _SAFE_SEEN_S
-        feedback = self._feedback(sent)
-        while any(one["outcome"] == "unverified" for one in feedback) and time.monotonic() < until:
-            time.sleep(_LOOK_S)
-            feedback = self._feedback(sent)
-        return {
-            "status": "ok" if all(one["outcome"] != "failed" for one in feedback) else "error",
-            "message": "everything was told to be safe; nothing moves until the stop is reset",
-            "feedback": feedback,
-        }
+        runs = self.engine.runs
+        try:
+            wanted = runs.sequence(name)["parameters"]
+            parameters = {"stand": self.names.stand} if "stand" in wanted else {}
+            request = {"sequence": name, "parameters": parameters, "by": by, "keep": not stays}
+            run = runs.start(request)
+        except (Conflict, InvalidInput, NotFound, Refused) as error:
+            return {"status": "error", "message": str(error)}
+        return {"status": "ok", "message": f"{name} has begun", "run_id": run["id"]}
 
-    def _feedback(self, sent: Mapping[str, str]) -> list[Plain]:
-        actuators = self.engine.control.status()["actuators"]
-        return [_safe_step(name, told, actuators) for name, told in sent.items()]
+    def emergency(self, by: str) -> Plain:
+        """Run the emergency, whoever holds control; say how each step went, and end stopped.
 
-
-def _safe_step(name: str, told: str, actuators: Sequence[Plain]) -> Plain:
-    """Return how a device's step to its safe state went."""
-    if told != "sent":
-        return {"step": f"{name}: safe state", "outcome": "failed", "detail": told}
-    own = [one for one in actuators if one["instrument"] == name and one.get("safe") is not None]
-    if not own:
-        # The board of the motors hears nothing while one turns: there is nothing that could be sent.
-        return {"step": f"{name}: stays where it is", "outcome": "unverified", "detail": "nothing is sent"}
-    wrong = [one["name"] for one in own if one["value"] != one["safe"]]
-    if not wrong:
-        return {"step": f"{name}: safe state", "outcome": "verified", "detail": "it says so itself"}
-    detail = f"sent; not confirmed of {', '.join(wrong)}"
-    return {"step": f"{name}: safe state", "outcome": "unverified", "detail": detail}
+        Raises:
+            Unavailable: the engine is not there.
+        """
+        try:
+            return self.engine.runs.emergency(by)
+        except Unavailable:
+            raise
+        except KymographError as error:
+            self.engine.control.stop_all(by, "emergency")
+            message = f"everything was stopped instead: {error}"
+            return {"status": "error", "message": message, "feedback": []}
 
 
 def check_valves(valves: Any) -> None:
