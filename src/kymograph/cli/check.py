@@ -8,6 +8,7 @@ import typer
 
 from kymograph.cli import output
 from kymograph.cli.serve import Data, Host, Port, Settings, Station, load
+from kymograph.model.errors import ConfigError
 
 if TYPE_CHECKING:
     from kymograph.cli.plan import Plan
@@ -28,7 +29,12 @@ def check(
 
     Nothing is opened. Leaves with 0 if the station can start, 2 if the file has to be changed first.
     """
-    show(load(station, host, port, data, settings or []), as_json)
+    try:
+        show(load(station, host, port, data, settings or []), as_json)
+    except ConfigError as error:
+        if str(station) in error.message:
+            raise
+        raise ConfigError(f"{station}: {error.message}", hint=error.hint, **error.facts) from None
 
 
 def show(config: Config, as_json: bool = False) -> None:
@@ -45,6 +51,7 @@ def show(config: Config, as_json: bool = False) -> None:
         return
     _station(made)
     _instruments(made)
+    _control(made)
     _budget(made)
 
 
@@ -84,6 +91,18 @@ def _instruments(plan: Plan) -> None:
         if instrument.load is not None and instrument.load_share is not None:
             share = f"{100 * instrument.load_share:.0f} %"
             output.say(f"{instrument.name}: link at {share} of what it carries: {instrument.load.arithmetic}")
+
+
+def _control(plan: Plan) -> None:
+    """Say what stops and what refuses, and what must be armed."""
+    from kymograph.control.interlock import InterlockTable
+
+    tables = {name: InterlockTable.model_validate(t) for name, t in plan.config.interlocks.items()}
+    for name, table in tables.items():
+        kind, what = ("trip", table.trip) if table.trip else ("permit", table.permit)
+        output.say(f"Interlock {name}: {kind} {what} (of {', '.join(table.applies_to) or 'everything'})")
+    if plan.config.control.armed:
+        output.say(f"To be armed first: {', '.join(plan.config.control.armed)}")
 
 
 def _budget(plan: Plan) -> None:

@@ -14,6 +14,7 @@ from kymograph.model.channel import Stream
 from kymograph.model.errors import ConfigError
 
 if TYPE_CHECKING:
+    from kymograph.acquire.instrument import Instrument
     from kymograph.config import Config
     from kymograph.drivers.base import LinkLoad
 
@@ -145,6 +146,7 @@ def make(config: Config) -> Plan:
     Raises:
         ConfigError: a link cannot carry what is asked of it, or a name is unknown.
     """
+    from kymograph.service.interlocking import read_armed, read_interlocks
     from kymograph.service.triggers import read_triggers
     from kymograph.store import formats
 
@@ -153,17 +155,19 @@ def make(config: Config) -> Plan:
             f"recording.format: there is no format called {config.recording.format}",
             hint=f"formats are: {', '.join(formats.names())}",
         )
-    instruments = tuple(_instrument(config, name) for name in config.instruments)
+    made = [_made(config, name) for name in config.instruments]
+    instruments = tuple(_planned(config, one, load) for one, load in made)
+    read_interlocks(config.interlocks, [one for one, _ in made])
+    read_armed(config.control.armed, [one for one, _ in made])
     read_triggers(config.triggers, [s.stream for i in instruments for s in i.streams], config.instruments)
     return Plan(config, instruments)
 
 
-def _instrument(config: Config, name: str) -> InstrumentPlan:
+def _made(config: Config, name: str) -> tuple[Instrument, LinkLoad | None]:
+    """Return an instrument that is never launched, and what it puts on its link."""
     from kymograph.acquire.instrument import Instrument
-    from kymograph.acquire.ring import ring_nbytes
     from kymograph.drivers import registry
     from kymograph.model.clock import Clock
-    from kymograph.service.ring_budget import ring_rows
     from kymograph.sim import registry as simulators
 
     table = config.instruments[name]
@@ -178,12 +182,20 @@ def _instrument(config: Config, name: str) -> InstrumentPlan:
             load.check()
     except ConfigError as error:
         raise ConfigError(f"instruments.{name}: {error.message}", hint=error.hint, **error.facts) from None
+    return Instrument(name, table.driver, lambda: driver, clock, _ignore), load
+
+
+def _planned(config: Config, instrument: Instrument, load: LinkLoad | None) -> InstrumentPlan:
+    from kymograph.acquire.ring import ring_nbytes
+    from kymograph.service.ring_budget import ring_rows
+
+    table = config.instruments[instrument.name]
     streams = [
         StreamPlan(stream, rows, ring_nbytes(stream, rows))
-        for stream in Instrument(name, table.driver, lambda: driver, clock, _ignore).streams
+        for stream in instrument.streams
         for rows in [ring_rows(stream, config.ring)]
     ]
-    return InstrumentPlan(name, table.driver, table.port, table.start, tuple(streams), load)
+    return InstrumentPlan(instrument.name, table.driver, table.port, table.start, tuple(streams), load)
 
 
 def _ignore(source: str, kind: str, body: dict[str, Any]) -> None:

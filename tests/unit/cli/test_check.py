@@ -164,3 +164,35 @@ def test_more_memory_than_there_is_is_a_warning(tmp_path, capsys):
     huge = ["--set", "ring.seconds=1e9", "--set", "ring.bytes_max=100000000000000"]
     assert run(["check", str(tmp_path / "s.toml"), *huge]) == 0
     assert "warning: that is more than this computer has" in capsys.readouterr().err
+
+
+STAND = '[instruments.stand]\ndriver = "stm32"\nport = "sim://stm32?rate_hz=50"\n'
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        ('[interlocks.high]\ntrip = "stand.P11 > 3"\n', ["interlocks.high.trip", "stand.P11", "stand.P1"]),
+        ('[interlocks.high]\ntrip = "stand.P1 >"\n', ["interlocks.high.trip"]),
+        ('[interlocks.high]\ntrip = "stand.P1 > 3"\napplies_to = ["stand.FUEL"]\n', ["stand.FUEL1"]),
+        ('[interlocks.p]\npermit = "stand.state == 3 and stand.FUEL9 == 0"\n', ["stand.FUEL9"]),
+        ('[control]\narmed = ["stand.IGNITON"]\n', ["control.armed", "stand.IGNITON", "stand.IGNITION"]),
+    ],
+)
+def test_what_is_wrong_with_control_is_told_with_file_and_name(tmp_path, capsys, table, words):
+    path = tmp_path / "station.toml"
+    path.write_text(STAND + table)
+    assert run(["check", str(path)]) == 2
+    told = capsys.readouterr().err
+    for word in [str(path), *words]:
+        assert word in told
+
+
+def test_it_says_what_stops_and_what_is_to_be_armed(tmp_path, capsys):
+    path = tmp_path / "station.toml"
+    purge = '[interlocks.purge]\npermit = \'stand.FUEL1 == "closed"\'\napplies_to = ["stand.PURGE1"]\n'
+    path.write_text(STAND + purge + '[control]\narmed = ["stand.IGNITION"]\n')
+    assert run(["check", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert 'Interlock purge: permit stand.FUEL1 == "closed" (of stand.PURGE1)' in told
+    assert "To be armed first: stand.IGNITION" in told
