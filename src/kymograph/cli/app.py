@@ -17,6 +17,7 @@ from kymograph.cli import (
     keys,
     mirror,
     output,
+    plot,
     recordings,
     sequence,
     serve,
@@ -57,7 +58,7 @@ def kymograph(
     """Acquire from instruments, record without losing a row, see it live, download it in any format."""
 
 
-for _module in (serve, check, doctor, drivers, simulate, mirror, view, verify, stop_all):
+for _module in (serve, check, doctor, drivers, simulate, mirror, view, plot, verify, stop_all):
     _module.add_to(app)
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(triggers.app, name="triggers")

@@ -5,7 +5,7 @@ Used on recordings and on rings alike. Rows and ready-made bins go in, in order;
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -16,6 +16,7 @@ from kymograph.model.block import Column, Times
 
 RAW: Final = "raw"
 MINMAX: Final = "minmax"
+Watch = Callable[[int], None]
 _SLACK: Final = 4
 """Bins held for each point of the view: more is memory, fewer is stretches of unequal length."""
 
@@ -74,11 +75,14 @@ def reduce_minmax(stream: str, time_ns: Times, columns: Mapping[str, Column], po
 class Reducer:
     """Makes a view of rows that come bit by bit, in memory that depends on the points alone."""
 
-    def __init__(self, stream: str, channels: Sequence[str], points_max: int) -> None:
-        """Begin without rows."""
+    def __init__(
+        self, stream: str, channels: Sequence[str], points_max: int, watch: Watch | None = None
+    ) -> None:
+        """Begin without rows. `watch` is told how many more have been added, each time."""
         self._stream = stream
         self._channels = list(channels)
         self._points_max = max(1, points_max)
+        self._watch = watch
         self._parts: list[_Bins] = []
         self._bins = 0
         self._rows = 0
@@ -121,7 +125,10 @@ class Reducer:
     def _keep(self, bins: _Bins) -> None:
         self._parts.append(bins)
         self._bins += len(bins.time_ns)
-        self._rows += int(bins.rows.sum())
+        rows = int(bins.rows.sum())
+        self._rows += rows
+        if self._watch is not None:
+            self._watch(rows)
         if self._bins > 4 * _SLACK * self._points_max:
             self._parts = [_group(_join(self._parts), _SLACK * self._points_max)]
             self._bins = len(self._parts[0].time_ns)

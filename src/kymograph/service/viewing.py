@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from kymograph.model.channel import Stream
-from kymograph.service.reduce import Reducer, View
+from kymograph.service.reduce import Reducer, View, Watch
 from kymograph.store.parts import Gate, Part, SegmentPart, Span, trim
 from kymograph.store.preview import ALL, BIN_ROWS, SOME, Preview
 from kymograph.store.reader import RecordingReader
@@ -20,9 +20,16 @@ _TRIES_MAX: Final = 10
 
 
 def view_recording(
-    reader: RecordingReader, stream: str, channels: Sequence[str], span: Span, points_max: int
+    reader: RecordingReader,
+    stream: str,
+    channels: Sequence[str],
+    span: Span,
+    points_max: int,
+    watch: Watch | None = None,
 ) -> View:
     """Return a view of some channels of a stream between two times, in at most `points_max` points.
+
+    `watch` is told how many more rows have been dealt with, again and again.
 
     Raises:
         NotFound, InvalidInput: no such stream or channel.
@@ -30,7 +37,7 @@ def view_recording(
     """
     wanted = reader.stream(stream, channels)
     for _ in range(_TRIES_MAX):
-        reducer = Reducer(stream, wanted.channel_names, points_max)
+        reducer = Reducer(stream, wanted.channel_names, points_max, watch)
         try:
             with reader.parts(wanted) as parts:
                 _fill(reducer, parts, wanted.channel_names, span, points_max)
