@@ -44,6 +44,8 @@ HOLD_BYTES: Final = 65_536
 """What its memory holds while the host does not ask for it."""
 NOISE_ROWS: Final = 4096
 INPUT_BYTES_MAX: Final = 512
+STUCK_COUNT: Final = 12_345
+"""Of a stuck channel in a ramp."""
 
 
 class Stm32Device:
@@ -69,6 +71,7 @@ class Stm32Device:
         self.answers = True
         self.first_t0_us = 0
         self.first_seq = 0
+        self.ramp = False
         self.form = words.line_form(quoted=False)
         self._noise = np.random.default_rng(seed).normal(0.0, NOISE, (NOISE_ROWS, len(NAMES)))
         self._nack = self._mute = False
@@ -255,7 +258,13 @@ class Stm32Device:
         period_us = 1e6 / self.rate_hz
         begins = range(first, first + len(values), self.batch)
         t0_us = [self.first_t0_us + round(i * period_us) for i in begins]
-        rows = words.counts(values, self.channels)
+        rows = (
+            words.ramp(first, len(values), self.channels)
+            if self.ramp
+            else words.counts(values, self.channels)
+        )
+        if self.ramp and 0 <= self._stuck < self.channels:
+            rows[:, self._stuck] = STUCK_COUNT
         seq = self.first_seq + first // self.batch
         made = words.sample_frames(rows, self.batch, seq, t0_us, round(period_us))
         skipped = min(self._skip, len(made))
@@ -284,6 +293,7 @@ def make(parameters: Mapping[str, str]) -> Stm32Device:
         device.form = words.line_form(quoted=given.pop("quoted", "0") == "1")
         device.first_t0_us = int(given.pop("t0_us", "0"))
         device.first_seq = int(given.pop("seq", "0"))
+        device.ramp = given.pop("ramp", "0") == "1"
         device.interval_s = float(given.pop("pace_ms", device.interval_s * 1e3)) / 1e3
     except ValueError as error:
         raise InvalidInput(f"simulated controller: {error}") from None
@@ -295,6 +305,6 @@ def make(parameters: Mapping[str, str]) -> Stm32Device:
     if given:
         raise InvalidInput(
             f"a simulated controller has no {', '.join(sorted(given))}",
-            hint="it has: protocol rate_hz batch channels seed name ack quoted t0_us seq pace_ms",
+            hint="it has: protocol rate_hz batch channels seed name ack quoted t0_us seq ramp pace_ms",
         )
     return device

@@ -110,6 +110,12 @@ def counts(values: Floats, channels: int) -> npt.NDArray[np.uint16]:
     return np.clip(np.rint(raw), 0, 65_535).astype("<u2")
 
 
+def ramp(first: int, count: int, channels: int) -> npt.NDArray[np.uint16]:
+    """Return counts by which every sample can be told from every other, channel by channel."""
+    number = np.arange(first, first + count)[:, None] + 977 * np.arange(channels)
+    return (number & 0xFFFF).astype("<u2")
+
+
 def sample_frames(
     rows: npt.NDArray[np.uint16], batch: int, seq: int, t0_us: Sequence[int], dt_us: int
 ) -> list[bytes]:

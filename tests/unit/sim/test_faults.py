@@ -78,3 +78,13 @@ def test_refuse():
 def test_what_is_no_fault(line):
     with pytest.raises(InvalidInput):
         Faults().request(line, 0.0)
+
+
+def test_a_cut_is_in_the_middle_and_the_wire_goes_a_moment_later():
+    faults = Faults()
+    faults.request("cut 130 2", 10.0)
+    assert faults.apply(DATA, 10.0) == DATA and not faults.due(10.0)
+    assert faults.apply(DATA, 10.1) == DATA[:30]
+    assert faults.apply(DATA, 10.11) == b"" and not faults.due(10.12)
+    assert faults.due(10.2) and faults.due(12.1) and not faults.due(12.2)
+    assert faults.apply(DATA, 12.2) == DATA

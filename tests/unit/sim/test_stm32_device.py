@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
 from kymograph.model.errors import InvalidInput
@@ -234,3 +235,18 @@ def test_it_burns_with_ignition_and_both_flows_and_not_else():
     assert rocket.burning and still[22] > hot[22]
     out = after(rocket, "010010000", 1.0)
     assert not rocket.burning and out[18] < 20 and out[19] == 0
+
+
+def test_a_ramp_tells_every_sample_by_its_number():
+    device = make({"protocol": "frames", "rate_hz": "1000", "channels": "3", "ramp": "1"})
+    device.advance(0.0)
+    values = counts(device.advance(0.1))
+    assert values[:, 0].tolist() == list(range(100))
+    assert (values[:, 2] == values[:, 0] + 2 * 977).all()
+    assert device.fault(["stuck", "P2"])
+    assert set(counts(device.advance(0.2))[:, 1].tolist()) == {12_345}
+
+
+def counts(data):
+    found = [np.frombuffer(f.body[8:], "<u2").reshape(-1, 3) for f in frames(data) if f.kind == 0x01]
+    return np.concatenate(found)
