@@ -12,6 +12,7 @@ from kymograph import __version__
 from kymograph.cli import (
     audit,
     check,
+    control,
     doctor,
     drivers,
     keys,
@@ -62,6 +63,7 @@ for _module in (serve, check, doctor, drivers, simulate, mirror, view, plot, ver
     _module.add_to(app)
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(triggers.app, name="triggers")
+app.add_typer(control.app, name="control")
 app.add_typer(audit.app, name="audit")
 app.add_typer(sequence.app, name="sequence")
 app.add_typer(runs.app, name="run")

@@ -96,7 +96,7 @@ class Command:
         return {
             "id": self.id, "state": self.state, "instrument": asked.instrument, "command": asked.command,
             "arguments": dict(asked.arguments), "by": asked.by, "fence": asked.fence, "answer": self.answer,
-            "reason": self.reason, **run,
+            "reason": self.reason, "ended": self.ended, **run,
         }  # fmt: skip
 
 

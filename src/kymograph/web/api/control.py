@@ -54,6 +54,8 @@ class CommandOut(Answer):
     fence: int | None
     answer: Any
     reason: str
+    ended: bool
+    """Whether nothing more will happen to it."""
     run: str = ""
 
 
