@@ -21,7 +21,7 @@ from kymograph.control.command_life import Command
 from kymograph.control.interlock import Action, Change
 from kymograph.control.stop_latch import Stop
 from kymograph.model.clock import Clock
-from kymograph.model.errors import Conflict, KymographError
+from kymograph.model.errors import Conflict, KymographError, Refused
 from kymograph.service.command_desk import CommandDesk
 from kymograph.service.contract import Plain
 from kymograph.service.instruments import Instruments
@@ -128,6 +128,8 @@ class Controls:
             self._ledger.settle()  # that it was accepted is on the disk before anything moves
 
         def permit() -> None:
+            if not order.wanted():
+                raise Refused(f"{order.command} was withdrawn", hint="it was not sent")
             self._permit(instrument, order, standing, lease, now=True)
             self._desk.send(command.id, None if lease is None else lease.fence)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -40,3 +40,5 @@ class Order:
     """How long it may wait to be sent; what is later than that never goes."""
     run: str = ""
     """The id of the run that it is a step of, if it is one."""
+    wanted: Callable[[], bool] = lambda: True
+    """Asked in the device's own thread right before it goes: no longer wanted, it never goes."""

@@ -286,6 +286,7 @@ class Driving:
         return Order(
             effect.instrument, effect.command, effect.arguments, self.ticket.by, fence,
             late_s=max(late_s, 0.001), run=self.ticket.id,
+            wanted=lambda: effect.number not in self._withdrawn,
         )  # fmt: skip
 
     def _give(self, effect: Tell) -> None:

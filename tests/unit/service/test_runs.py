@@ -20,6 +20,7 @@ from kymograph.service.station import Station
 WIRE: list[object] = []
 VALUE = [1.0]
 FAULTS: set[str] = set()
+GO = threading.Event()
 
 
 def until(condition, timeout_s=20.0):
@@ -69,6 +70,9 @@ class Tank(Driver[DriverOptions]):
     def turn(self, value: int, wait: bool = True) -> dict[str, object]:
         if "no" in FAULTS:
             raise Refused("the device says no")
+        if value == 9:
+            WIRE.append("busy")
+            GO.wait(20)
         if "jammed" not in FAULTS:
             self.place = float(value)
         WIRE.append(value)
@@ -324,6 +328,23 @@ def test_a_command_that_is_refused_ends_it(make):
     FAULTS.add("no")
     run = ended(station, start(station))
     assert run["state"] == "failed" and "says no" in run["reason"] and len(run["asked"]) == 2
+
+
+def test_what_was_not_sent_when_it_ends_never_goes(make):
+    station = make()
+    GO.clear()
+    busy = threading.Thread(target=station.command, args=("tank", "turn", {"value": 9}, "Ana"))
+    busy.start()
+    until(lambda: "busy" in WIRE)
+    run_id = start(station, parameters={"last": 3})
+    until(lambda: len(station.control.status()["commands"]) == 2)  # it waits for the device
+    station.runs.abort(run_id, "Ana")
+    until(lambda: len(station.control.status()["commands"]) == 3)
+    GO.set()
+    busy.join(20)
+    run = ended(station, run_id)
+    assert run["state"] == "aborted" and WIRE == ["busy", 9, 3]
+    assert "withdrawn" in run["asked"][0]["detail"]
 
 
 def test_what_must_be_armed_is_armed_for_the_run(make):
