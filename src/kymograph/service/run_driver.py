@@ -64,7 +64,7 @@ class Means:
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What is known of a run before it begins. `origin` is what its record says besides."""
+    """What is known of a run before it begins."""
 
     id: str
     by: str
@@ -74,7 +74,8 @@ class Ticket:
     instruments: frozenset[str]
     """Those that it commands."""
     timeline: list[Plain]
-    origin: Plain
+    origin: Callable[[], Plain]
+    """What its record says besides."""
     values: RunValues
 
 
@@ -112,6 +113,7 @@ class Driving:
         self._begun: list[tuple[str, str]] = []
         """Recordings that it has begun: name and id."""
         self._recordings: list[str] = []
+        self._origin: Plain = {}
         self._ended_ns: int | None = None
         self._said: tuple[Any, ...] = ()
         self._said_ns = 0
@@ -182,7 +184,8 @@ class Driving:
 
     def record(self) -> Plain:
         """Return what is kept of it."""
-        return {**self.to_dict(), **self.ticket.origin, "written_ns": self.means.clock.now_ns()}
+        self._origin = self._origin or self.ticket.origin()
+        return {**self.to_dict(), **self._origin, "written_ns": self.means.clock.now_ns()}
 
     # -- in its own thread ---------------------------------------------------------------------------------
     def _drive(self) -> None:

@@ -42,6 +42,7 @@ class Step:
     effect: Tell
     wanted: Mapping[str, float]
     """Where each actuator is to be, as far as that can be seen in the command."""
+    sent: bool = False
     outcome: str = UNVERIFIED
     detail: str = "sent; the device does not say that it is so"
 
@@ -59,14 +60,13 @@ class Emergency(Driving):
         self._steps: list[Step] = []
         self._threads: list[threading.Thread] = []
         self._presses = 0
+        self._written = False
         self._safe: list[Plain] = []
 
     def begin(self) -> None:
-        """Start at once; the record is written beside."""
+        """Start at once; the record is written when the first step has gone."""
         self._presses = self.means.controls.press(self.ticket.by, "emergency").presses
         self.thread.start()
-        self.lanes.do("stop", self.means.controls.keep_stop)
-        self.write_record()
 
     def report(self) -> Plain:
         """Return how it went: `status message run_id feedback`."""
@@ -100,6 +100,15 @@ class Emergency(Driving):
             self._send(self._steps[-1])
         if self._steps:
             self._see(self._steps[-1])
+            self._write_down()
+
+    def _write_down(self) -> None:
+        """Have the stop and the record written, once the first step has gone: nothing is to be before it."""
+        first = self._steps[0]
+        if not self._written and (first.sent or first.outcome == FAILED):
+            self._written = True
+            self.lanes.do("stop", self.means.controls.keep_stop)
+            self.write_record()
 
     def tell(self, effect: Tell) -> None:
         """Give a command, and go on."""
@@ -120,6 +129,7 @@ class Emergency(Driving):
     def _give_urgently(self, step: Step) -> None:
         try:
             self.means.controls.command(self.order(step.effect), Standing.EMERGENCY)
+            step.sent = True
         except KymographError as error:
             step.outcome, step.detail = FAILED, str(error)
 
@@ -137,7 +147,7 @@ class Emergency(Driving):
 
     def _see(self, step: Step, last: bool = False) -> None:
         """Compare a step with what the device says; what it says at the step's end counts."""
-        if step.outcome == FAILED or not step.wanted:
+        if step.outcome == FAILED or not step.wanted or not step.sent:
             return
         told = self.means.instruments.get(step.effect.instrument).motion.read_back()
         known = {name: told.get(name) for name in step.wanted}

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from kymograph import __version__
 from kymograph.config import Config
@@ -56,6 +56,8 @@ class Runs:
         self._emergencies = threading.Lock()
         self._current: Driving | None = None
         self._emergency: Emergency | None = None
+        self._ready: _Prepared | None = None
+        """What an emergency runs."""
         self._ending = False
         means.controls.on_upset(self._upset)
 
@@ -63,7 +65,12 @@ class Runs:
         """Close the records that a killed engine left open, and have what an emergency needs at hand."""
         for record in self._means.records.close_open(KILLED):
             log.warning("the run %s of %s was cut off", record["id"], record.get("sequence"))
-        if self._means.controls.movers and self._files.emergency(self._tables) is None:
+        if not self._means.controls.movers:
+            return
+        fitting = self._files.emergency(self._tables)
+        if fitting is not None:
+            self._ready = _prepared(*fitting)
+        else:
             log.info("no emergency sequence fits this station: an emergency stops everything")
 
     def shutdown(self) -> None:
@@ -102,7 +109,7 @@ class Runs:
             if self._needs_arming(found, parameters):
                 self._means.controls.spend(f"{SEQUENCE}{found.sequence.name}", lease)
             run = Run(found.sequence, parameters, self._files.catalogue.names)
-            ticket = self._ticket(found, parameters, by, bool(request.get("keep")))
+            ticket = self._ticket(_prepared(found, parameters), by, bool(request.get("keep")))
             driving = Driving(run, replace(ticket, lease=lease), self._means)
             self._current = driving
             try:
@@ -169,15 +176,15 @@ class Runs:
         if fitting is None:
             return None
         found, parameters = fitting
+        if self._ready is None or (self._ready.found, self._ready.parameters) != (found, parameters):
+            self._ready = _prepared(found, parameters)
         # Not `_starting`: somebody who starts a run may wait for the disk meanwhile.
         with self._emergencies:
             going = self._emergency
             if going is not None and not going.over.is_set():
                 return going
             run = Run(found.sequence, parameters, self._files.catalogue.names)
-            made = Emergency(
-                run, self._ticket(found, parameters, by, False), self._means, self._files.catalogue
-            )
+            made = Emergency(run, self._ticket(self._ready, by, False), self._means, self._files.catalogue)
             before, self._current, self._emergency = self._current, made, made
             if before is not None:
                 before.drop(f"emergency by {by}")
@@ -221,19 +228,16 @@ class Runs:
                 return True
         return False
 
-    def _ticket(self, found: Found, parameters: Mapping[str, Any], by: str, keep: bool) -> Ticket:
-        told = set(conditions(found.sequence, parameters))
-        instruments = frozenset(name for name, _, _ in commands(found.sequence, parameters))
-        means = self._means
+    def _ticket(self, ready: _Prepared, by: str, keep: bool) -> Ticket:
+        means, found = self._means, ready.found
         return Ticket(
             id=str(uuid.uuid4()), by=by, lease=None, keep=keep, started_ns=means.clock.now_ns(),
-            instruments=instruments,
-            timeline=[moment.to_dict() for moment in timeline(found.sequence, parameters)],
-            origin={
+            instruments=ready.instruments, timeline=ready.timeline,
+            origin=lambda: {
                 "text": found.text, "file": found.sequence.file, "built_in": found.built_in,
                 "kymograph": __version__, "instruments": self._origin(),
             },
-            values=RunValues(told, self._files.catalogue, means.instruments, means.clock),
+            values=RunValues(ready.conditions, self._files.catalogue, means.instruments, means.clock),
         )  # fmt: skip
 
     def _origin(self) -> Plain:
@@ -257,6 +261,25 @@ class Runs:
     def _told(self, driving: Driving, what: str, by: str) -> Plain:
         driving.event("mark", {"text": f"{what} by {by or 'somebody'}", "by": by, "run": driving.ticket.id})
         return driving.to_dict()
+
+
+class _Prepared(NamedTuple):
+    """What a sequence comes to with its parameters."""
+
+    found: Found
+    parameters: Mapping[str, Any]
+    instruments: frozenset[str]
+    conditions: frozenset[str]
+    timeline: list[Plain]
+
+
+def _prepared(found: Found, parameters: Mapping[str, Any]) -> _Prepared:
+    sequence = found.sequence
+    return _Prepared(
+        found, parameters, frozenset(name for name, _, _ in commands(sequence, parameters)),
+        frozenset(conditions(sequence, parameters)),
+        [moment.to_dict() for moment in timeline(sequence, parameters)],
+    )  # fmt: skip
 
 
 _OF_THE_RECORD: Final = ("text", "kymograph", "instruments", "written_ns")

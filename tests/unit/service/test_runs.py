@@ -344,7 +344,7 @@ def test_what_was_not_sent_when_it_ends_never_goes(make):
     busy.join(20)
     run = ended(station, run_id)
     assert run["state"] == "aborted" and WIRE == ["busy", 9, 3]
-    assert "withdrawn" in run["asked"][0]["detail"]
+    until(lambda: "withdrawn" in station.runs.get(run_id)["asked"][0]["detail"])
 
 
 def test_what_must_be_armed_is_armed_for_the_run(make):
