@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from kymograph.plot.drawing import Drawing
     from kymograph.plot.making import Wish
     from kymograph.plot.moments import Moment
+    from kymograph.plot.picture import Size
     from kymograph.plot.source import Source
     from kymograph.service.reduce import Watch
     from kymograph.store.parts import Span
@@ -33,7 +34,7 @@ Each point shows the lowest and the highest of the rows it stands for, so that n
 
 app = typer.Typer(rich_markup_mode=None)
 
-_SUFFIXES: Final = (".png", ".svg")
+_SUFFIXES: Final = (".png", ".svg", ".html")
 _PAGE_POINTS: Final = 200_000
 """Points of all channels of a page together: about 2 MB."""
 _PAGE_POINTS_MAX: Final = 10_000
@@ -201,16 +202,18 @@ def _watched(total: int, quiet: bool) -> Generator[Watch]:
         yield lambda rows: display.advance(task, rows)
 
 
-def _write(drawing: Drawing, path: Path, size: object) -> None:
+def _write(drawing: Drawing, path: Path, size: Size) -> None:
     """Write the file under its name only when it is whole."""
-    from kymograph.plot.picture import Size, draw
+    from kymograph.plot import page, picture
 
-    assert isinstance(size, Size)
     suffix = path.suffix.lower()
     unfinished = path.with_name(path.name + ".part")
     try:
         with unfinished.open("wb") as file:
-            draw(drawing, file, suffix, size)
+            if suffix == ".html":
+                page.write(drawing, file)
+            else:
+                picture.draw(drawing, file, suffix, size)
         unfinished.replace(path)
     finally:
         unfinished.unlink(missing_ok=True)

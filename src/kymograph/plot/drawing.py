@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import numpy as np
+
+from kymograph.model.block import Times
 from kymograph.plot.moments import Moment
 from kymograph.plot.panels import Panel
 from kymograph.plot.source import ABSOLUTE_NS_MIN
@@ -60,6 +63,31 @@ class Drawing:
 def grouped(count: int) -> str:
     """Return a whole number with thin spaces between thousands."""
     return f"{count:,}".replace(",", "\u202f")
+
+
+def tick_words(time_ns: Times) -> list[str]:
+    """Return times as a time axis says them: as finely as they lie apart, and the date below a new day."""
+    steps = np.diff(time_ns)
+    step_ns = int(steps.min()) if len(steps) else 1
+    words: list[str] = []
+    day = ""
+    for one in time_ns.tolist():
+        date = _date(one)
+        words.append(date if step_ns >= 86_400_000_000_000 else _fine(one, step_ns))
+        if date != day and step_ns < 86_400_000_000_000:
+            words[-1] += f"\n{date}"
+        day = date
+    return words
+
+
+def _fine(time_ns: int, step_ns: int) -> str:
+    text = f"{datetime.fromtimestamp(time_ns // 1_000_000_000, UTC):%H:%M:%S}"
+    if step_ns >= 60_000_000_000:
+        return text[:5]
+    if step_ns >= 1_000_000_000:
+        return text
+    digits = 3 if step_ns >= 1_000_000 else 6
+    return f"{text}.{time_ns % 1_000_000_000:09d}"[: 9 + digits]
 
 
 def _moment(time_ns: int, seconds: float) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 
-from kymograph.plot.drawing import Drawing
+from kymograph.plot.drawing import Drawing, tick_words
 from kymograph.plot.moments import Moment
 from kymograph.plot.panels import Panel, sign
 from kymograph.plot.track import Floats, Line, Track
@@ -39,6 +39,14 @@ _FEW: Final = 60
 """Points up to which each one is a dot."""
 
 
+class _Label(NamedTuple):
+    """A moment that is told in a row above the panels, behind its line or before it."""
+
+    moment: Moment
+    row: int
+    before: bool
+
+
 @dataclass(frozen=True)
 class Size:
     """Of a picture, in pixels; a height of 0 is as much as the panels want."""
@@ -65,19 +73,23 @@ class _Page:
     def __init__(self, drawing: Drawing, figures: Any, size: Size) -> None:
         self._drawing = drawing
         self._width = size.width / size.dpi
-        moments = 0.16 * _LABEL_ROWS + 0.1 if drawing.moments else 0.0
-        self._head = 0.72 + moments
+        self._head = 0.72
+        longest = max((len(_name(line)) for panel in drawing.panels for line in panel.lines), default=0)
+        self._right = 0.25 + longest * 0.073
+        self._told = _place_labels(drawing, (self._width - 0.75 - self._right) * 72, self._right * 72)
+        rows = max((told.row + 1 for told in self._told), default=0)
+        self._strip = 0.16 * rows + 0.1 if rows and drawing.panels else 0.0
         self._foot = 0.5 + (0.18 if drawing.note() else 0.0)
         turns = _TURN_IN * bool(drawing.turns)
         count = max(len(drawing.panels), 1)
-        room = (size.height / size.dpi or _HEIGHT_IN_MAX) - self._head - self._foot - turns
+        room = (size.height / size.dpi or _HEIGHT_IN_MAX) - self._head - self._strip - self._foot - turns
         panel = max(min(room / count, 4.0 if size.height else _PANEL_IN), _PANEL_IN_MIN)
         if not size.height and count == 1:
             panel = 2 * _PANEL_IN
         self._panel, self._turn = panel, turns
-        longest = max((len(_name(line)) for panel in drawing.panels for line in panel.lines), default=0)
-        self._right = 0.25 + longest * 0.073
-        self._height = size.height / size.dpi or self._head + self._foot + turns + panel * len(drawing.panels)
+        self._height = size.height / size.dpi or (
+            self._head + self._strip + self._foot + turns + panel * len(drawing.panels)
+        )
         self.figure: Any = figures.Figure(figsize=(self._width, self._height), facecolor="white")
 
     def fill(self) -> None:
@@ -86,7 +98,7 @@ class _Page:
         top = self._head
         if self._drawing.turns:
             self._turns(top)
-            top += self._turn
+        top += self._turn + self._strip
         axes: list[Any] = []
         for panel in self._drawing.panels:
             axes.append(self._axes(panel, top, axes[0] if axes else None))
@@ -168,33 +180,28 @@ class _Page:
             below.set_xlabel("seconds since the first row", loc="left")
             return
         locator = dates.AutoDateLocator(tz="UTC", minticks=6, maxticks=int(self._width * 1.1))
-        below.xaxis.set_major_locator(locator)
-        below.xaxis.set_major_formatter(dates.ConciseDateFormatter(locator, tz="UTC", show_offset=False))
+        low, high = (dates.num2date(day) for day in axes[0].get_xlim())
+        ticks = np.array([tick for tick in locator.tick_values(low, high) if start <= tick <= last / unit])
+        below.set_xticks(ticks, tick_words(np.rint(ticks * 86_400e6).astype(np.int64) * 1000))
 
     def _moments(self, axes: Sequence[Any]) -> None:
-        free = [-1e9] * _LABEL_ROWS
         unit = 1e9 if self._drawing.counted else 86_400e9
         start = self._drawing.extent[0] if self._drawing.counted else 0
-        low, high = axes[0].get_xlim()
-        width_pt = (self._width - 0.75 - self._right) * 72
         for moment in self._drawing.moments:
-            x = (moment.time_ns - start) / unit
-            colour = _MOMENT[moment.kind]
             for one in axes:
-                one.axvline(x, color=colour, linewidth=0.7, alpha=0.8, zorder=1.5)
-            at = (x - low) / (high - low) * width_pt
-            row = next((row for row in range(_LABEL_ROWS) if free[row] < at), None)
-            if row is not None:
-                free[row] = at + _moment_label(axes[0], x, row, moment)
+                x = (moment.time_ns - start) / unit
+                one.axvline(x, color=_MOMENT[moment.kind], linewidth=0.7, alpha=0.8, zorder=1.5)
+        for told in self._told:
+            _moment_label(axes[0], (told.moment.time_ns - start) / unit, told)
 
     def _turns(self, top: float) -> None:
         count = len(self._drawing.turns)
         for at, turn in enumerate(self._drawing.turns):
             width = (self._width - 0.6) / count
-            side = min(width, self._turn) - 0.75
+            side = min(width, self._turn) - 1.1
             left = 0.3 + at * width + (width - side) / 2
             axes: Any = self.figure.add_axes(
-                self._place(left, top + 0.42, side, side), projection="polar", facecolor="none"
+                self._place(left, top + 0.55, side, side), projection="polar", facecolor="none"
             )
             _turn(axes, turn)
 
@@ -251,19 +258,33 @@ def _spread(places: Sequence[float], apart: float, height: float) -> list[float]
     return made
 
 
-def _moment_label(axes: Any, x: float, row: int, moment: Moment) -> float:
-    """Write what a moment was above the panels; return about how wide that is, in points."""
-    axes.annotate(
-        moment.text, (x, 1), (2, 21 + 11.5 * row), xycoords=("data", "axes fraction"),
-        textcoords="offset points", color=_MOMENT[moment.kind], size=7, annotation_clip=False,
-    )  # fmt: skip
-    axes.annotate(
-        "", (x, 1), (0, 28 + 11.5 * row), xycoords=("data", "axes fraction"), textcoords="offset points",
-        arrowprops={"arrowstyle": "-", "color": _MOMENT[moment.kind], "linewidth": 0.7,
-                    "shrinkA": 0, "shrinkB": 0},
-        annotation_clip=False,
-    )  # fmt: skip
-    return 4.3 * len(moment.text) + 10
+def _place_labels(drawing: Drawing, width_pt: float, right_pt: float) -> list[_Label]:
+    """Return where what happened is written, without being on one another; the rest are lines only."""
+    first, last = drawing.extent
+    free = [-1e9] * _LABEL_ROWS
+    made: list[_Label] = []
+    for moment in drawing.moments:
+        at = (moment.time_ns - first) / max(last - first, 1) * width_pt
+        long = 4.3 * len(moment.text) + 10
+        left = at - long if at + long > width_pt + right_pt else at
+        row = next((row for row in range(_LABEL_ROWS) if free[row] < left), None)
+        if row is not None and 0 <= at <= width_pt:
+            free[row] = left + long
+            made.append(_Label(moment, row, left < at))
+    return made
+
+
+def _moment_label(axes: Any, x: float, label: _Label) -> None:
+    """Write what a moment was above the panels."""
+    colour = _MOMENT[label.moment.kind]
+    place: dict[str, Any] = {
+        "xycoords": ("data", "axes fraction"), "textcoords": "offset points", "annotation_clip": False,
+    }  # fmt: skip
+    side = {"ha": "right"} if label.before else {}
+    offset = (-2 if label.before else 2, 21 + 11.5 * label.row)
+    axes.annotate(label.moment.text, (x, 1), offset, color=colour, size=7, **side, **place)
+    stem = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
+    axes.annotate("", (x, 1), (0, 28 + 11.5 * label.row), arrowprops=stem, **place)
 
 
 def _number(value: float, _: object = None) -> str:
@@ -289,4 +310,4 @@ def _turn(axes: Any, turn: Turn) -> None:
     unit = sign(turn.unit)
     axes.yaxis.set_major_locator(import_module("matplotlib.ticker").MaxNLocator(4))
     axes.yaxis.set_major_formatter(f"{{x:g}} {unit}")
-    axes.set_title(f"{turn.name}, last whole turn", size=9, weight="bold", pad=12, loc="left")
+    axes.set_title(f"{turn.name}, last whole turn", size=9, weight="bold", pad=10, loc="left", x=-0.1)
