@@ -120,6 +120,9 @@ LIVE_RATE_HZ_MAX: Final = 1000.0
 """Messages a second that a subscription may ask for."""
 LIVE_WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
 """Bytes of blocks between the link's thread and the event loop: LINK_QUEUE_BYTES_MAX once more."""
+LIVE_UNSENT_BYTES_MAX: Final = 128 * 1024
+"""Bytes that the kernel takes for one live client and has not sent yet: what waits there cannot be let go any
+more, and is old when it comes. Its own measure, megabytes, would be seconds."""
 LIVE_MERGE_BYTES_MAX: Final = 512 * 1024
 """Bytes of rows gathered into one message of a raw view with a limited rate, before it goes early."""
 

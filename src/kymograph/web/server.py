@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import socket
 from collections.abc import Callable
@@ -79,6 +80,9 @@ class _Server(uvicorn.Server):
         """See `uvicorn.Server`."""
         await super().startup(sockets)
         if self.started:
+            # What is here now stays: to look through it for garbage would stop everything for 50 ms.
+            gc.collect()
+            gc.freeze()
             self._ready()
 
 

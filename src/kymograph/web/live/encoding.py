@@ -12,10 +12,10 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from kymograph.model.block import Column
+from kymograph.model.block import Block, Column, Rows
 from kymograph.model.channel import Channel, Stream
 from kymograph.web.live.messages import Encoding
-from kymograph.web.live.views import Peaks, Piece
+from kymograph.web.live.views import Heads, Peaks, Piece, View
 
 _PACK: Final = msgspec.msgpack.Encoder().encode
 _TYPE: Final = _PACK("type") + _PACK("data")
@@ -57,22 +57,46 @@ class Encoded:
 
 def _common(piece: Piece, encoding: Encoding) -> bytes:
     message: dict[str, Any] = {
-        "stream": piece.stream.name,
+        "stream": piece.view.stream.name,
         "epoch": piece.epoch,
         "seq_from": piece.seq_from,
         "seq_to": piece.seq_to,
     }
+    if encoding == "msgpack" and piece.whole is not None:
+        return _copied(message, piece.whole, piece.view.heads)
     if encoding == "arrow":
         message["arrow"] = _arrow(piece)
     else:
         of = _list if encoding == "json" else _binary
-        columns: dict[str, Any] = {"time_ns": of(piece.time_ns)}
-        for name, column in zip(piece.names, piece.columns, strict=True):
+        columns: dict[str, Any] = {"time_ns": of(piece.shown.time_ns)}
+        for name, column in zip(piece.view.names, piece.shown.columns, strict=True):
             columns[name] = (
                 {"min": of(column.low), "max": of(column.high)} if isinstance(column, Peaks) else of(column)
             )
         message["columns"] = columns
     return msgspec.json.encode(message) if encoding == "json" else _PACK(message)
+
+
+def _copied(message: dict[str, Any], block: Block, heads: Heads) -> bytes:
+    """Return the message of a block that is shown as it is: its bytes, with the names of columns between."""
+    begin = _PACK({**message, "columns": None})[:-1]
+    parts: list[bytes | memoryview] = [begin, _map_head(len(heads))]
+    payload, at = memoryview(block.payload), 0
+    for head, item_bytes in heads:
+        size = item_bytes * block.rows
+        parts += head, _bin_head(size), payload[at : at + size]
+        at += (size + 7) & ~7
+    return b"".join(parts)
+
+
+def _map_head(items: int) -> bytes:
+    return bytes([0x80 | items]) if items < 16 else b"\xde" + items.to_bytes(2)
+
+
+def _bin_head(size: int) -> bytes:
+    if size < 1 << 8:
+        return b"\xc4" + size.to_bytes(1)
+    return b"\xc5" + size.to_bytes(2) if size < 1 << 16 else b"\xc6" + size.to_bytes(4)
 
 
 def _list(column: Column) -> list[Any]:
@@ -87,8 +111,8 @@ def _arrow(piece: Piece) -> bytes:
     """Return an Arrow IPC stream of one batch: a reader needs nothing but these bytes."""
     pa: Any = import_module("pyarrow")
 
-    fields: dict[str, Column] = {"time_ns": piece.time_ns}
-    for name, column in zip(piece.names, piece.columns, strict=True):
+    fields: dict[str, Column] = {"time_ns": piece.shown.time_ns}
+    for name, column in zip(piece.view.names, piece.shown.columns, strict=True):
         if isinstance(column, Peaks):
             fields[f"{name}:min"], fields[f"{name}:max"] = column.low, column.high
         else:
@@ -109,5 +133,5 @@ def _arrow_array(pa: Any, values: Column) -> Any:
 def warm_arrow() -> None:
     """Import what the encoding needs; seconds on a small computer, so not on the event loop."""
     stream = Stream("warm", (Channel("up"),))
-    times, values = np.zeros(1, np.int64), np.zeros(1, np.float32)
-    _arrow(Piece(stream, 0, 0, 1, times, ("up",), (values,), ()))
+    rows = Rows("warm", np.zeros(1, np.int64), [np.zeros(1, np.float32)])
+    _arrow(View(stream, "raw").piece([Block.pack(stream, 0, 0, rows)]))

@@ -7,17 +7,23 @@ does somebody wait, and that is the one task of that client.
 
 from __future__ import annotations
 
+import socket
 import struct
+from asyncio import BaseTransport
 from typing import Any, Final
 
 from starlette.websockets import WebSocket
 from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from kymograph.model.limits import LIVE_UNSENT_BYTES_MAX
+
 Message = str | bytes
 
 _WIRE: Final = "kymograph.wire"
 """The ASGI extension by which our server gives the connection itself to whoever sends much."""
+_TCP_NOTSENT_LOWAT: Final = 25
+"""Of Linux's tcp.h; `socket` does not know it before Python 3.12."""
 _TEXT: Final = 0x81
 _BINARY: Final = 0x82
 _SHORT: Final = struct.Struct(">BB")
@@ -43,6 +49,13 @@ def framed(message: Message) -> bytes:
 
 class WiredWebSocket(WebSocketsSansIOProtocol):
     """A WebSocket that can be written to past the ASGI interface, and cut without waiting for its client."""
+
+    def connection_made(self, transport: BaseTransport) -> None:
+        """See `asyncio.Protocol`; the kernel is to keep little for a client that is slow."""
+        super().connection_made(transport)
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family in (socket.AF_INET, socket.AF_INET6):
+            sock.setsockopt(socket.IPPROTO_TCP, _TCP_NOTSENT_LOWAT, LIVE_UNSENT_BYTES_MAX)
 
     async def run_asgi(self) -> None:
         """See `WebSocketsSansIOProtocol`."""
