@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from kymograph.cli import app
 from kymograph.config import load
 from kymograph.control.sequence.read import scenario
 from kymograph.service.runs import KILLED
@@ -285,3 +286,20 @@ def test_a_cable_that_is_pulled(tmp_path: Path) -> None:
 
 def _told(station: Station) -> list[Any]:
     return [one["value"] for one in station.control.status()["actuators"]]
+
+
+def test_a_dry_run_on_simulators(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    toml, quick, never = tmp_path / "station.toml", tmp_path / "quick.yaml", tmp_path / "never.yaml"
+    toml.write_text(
+        f'[station]\ndata = "{tmp_path / "data"}"\n{STAND.replace("sim://stm32?rate_hz=50", "serial:///dev/none")}'
+    )
+    quick.write_text(QUICK)
+    never.write_text(SLOW.replace("slow", "never").replace("timeout: 600", "timeout: 0.3"))
+    assert app.run(["sequence", "dry-run", str(quick), "--station", str(toml), "--simulate", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["state"] == "done" and [one["kind"] for one in told["items"]] == ["met", "event"]
+    assert app.run(["sequence", "dry-run", str(never), "--station", str(toml), "--simulate"]) == 1
+    said = capsys.readouterr().out
+    assert "verified" in said and "always" in said and "did not come true in time" in said
+    assert app.run(["sequence", "dry-run", str(quick), "--simulate"]) == 2
+    assert not (tmp_path / "data").exists()

@@ -222,7 +222,7 @@ class _Shown:
         self._console = Console(stderr=True, highlight=False)
         self._live: Live | None = None
         self._said = ""
-        self._lines = 0
+        self._lines: set[str] = set()
 
     def __enter__(self) -> _Shown:
         from rich.live import Live
@@ -238,10 +238,10 @@ class _Shown:
 
     def show(self, run: dict[str, Any]) -> None:
         """Show it as it is now."""
-        lines = happened(run)
-        for line in lines[self._lines :]:
-            self._console.print(line, markup=False, soft_wrap=True)
-        self._lines = len(lines)
+        for line in happened(run):
+            if line not in self._lines:
+                self._console.print(line, markup=False, soft_wrap=True)
+                self._lines.add(line)
         now = _present(run)
         if self._live is not None:
             from rich.text import Text

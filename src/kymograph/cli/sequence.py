@@ -20,15 +20,24 @@ Examples:
   kymograph sequence ls
   kymograph sequence validate warm-up.yaml --station stand.toml
   kymograph sequence dry-run warm-up.yaml --set hold=10
-  kymograph sequence dry-run emergency            # one that comes with the program"""
+  kymograph sequence dry-run emergency            # one that comes with the program
+  kymograph sequence dry-run warm-up.yaml --station stand.toml --simulate"""
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, epilog=EXAMPLES,
-    help="Check sequences, and print what they would tell the instruments and when. Nothing moves.",
+    help="Check sequences, print what they would tell the instruments and when, try them on simulators.",
     short_help="Check a sequence; see what it would do.",
 )  # fmt: skip
 
 File = Annotated[str, typer.Argument(metavar="FILE", help="A sequence file, or the name of a scenario.")]
+StationFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--station",
+        metavar="STATION.toml",
+        help="Check instruments, commands and channels of this station.",
+    ),
+]
 Values = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="Give a parameter; as often as needed."),
@@ -62,12 +71,7 @@ def list_sequences(
 @app.command(epilog=EXAMPLES, short_help="Say what is wrong with a sequence.")
 def validate(
     file: File,
-    station: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="STATION.toml", help="Check instruments, commands and channels of this station."
-        ),
-    ] = None,
+    station: StationFile = None,
     values: Values = None,
     as_json: output.Json = False,
 ) -> None:
@@ -94,15 +98,34 @@ def validate(
 
 
 @app.command("dry-run", epilog=EXAMPLES, short_help="Print what it would tell, and when.")
-def dry_run(file: File, values: Values = None, as_json: output.Json = False) -> None:
-    """Print what a sequence tells the instruments, second by second; nothing is opened, nothing moves.
+def dry_run(
+    file: File,
+    values: Values = None,
+    station: StationFile = None,
+    simulate: Annotated[
+        bool, typer.Option("--simulate", help="Run it on simulators of that station's instruments.")
+    ] = False,
+    as_json: output.Json = False,
+) -> None:
+    """Print what a sequence tells the instruments, second by second; no instrument is opened, none moves.
 
-    Where it waits for a condition, times are ranges: at the earliest, and at the latest.
+    Where it waits for a condition, times are ranges: at the earliest, and at the latest. With --simulate it
+    is run, in real time, on simulators that stand in for the instruments of --station, and what really
+    happens is printed; leaves with 1 if the run fails.
     """
     from kymograph.control.sequence.timeline import timeline
+    from kymograph.control.sequence.validate import validate as check
 
     sequence = _load(file)
-    moments = timeline(sequence, _given(sequence, values or []))
+    given = _given(sequence, values or [])
+    if simulate and station is None:
+        raise InvalidInput("which instruments are to be simulated?", hint="give --station STATION.toml")
+    if station is not None:
+        check(sequence, given, _catalogue(station))
+    if simulate and station is not None:
+        _simulate(station, sequence, given, as_json)
+        return
+    moments = timeline(sequence, given)
     if as_json:
         output.emit(
             {"name": sequence.name, "sha256": sequence.sha256, "items": [m.to_dict() for m in moments]}
@@ -110,6 +133,30 @@ def dry_run(file: File, values: Values = None, as_json: output.Json = False) -> 
         return
     for moment in moments:
         output.say(str(moment))
+
+
+def _simulate(station: Path, sequence: Sequence, given: dict[str, Any], as_json: bool) -> None:
+    from kymograph.cli.rehearsal import Moment, rehearse
+    from kymograph.cli.serve import load
+
+    def say(what: object) -> None:
+        if isinstance(what, Moment) and not as_json:
+            output.say(str(what))
+        elif isinstance(what, str):
+            output.tell(f"… {what}")
+
+    done = rehearse(load(station, "", None, None, ()), sequence, given, say)
+    if as_json:
+        output.emit({
+            "name": sequence.name, "sha256": sequence.sha256, "state": done.state, "reason": done.reason,
+            "failures": done.failures, "items": [moment._asdict() for moment in done.moments],
+        })  # fmt: skip
+    else:
+        output.say(f"{done.state}{f': {done.reason}' if done.reason else ''}")
+        for failure in done.failures:
+            output.say(f"in its last steps: {failure}")
+    if done.state != "done":
+        raise typer.Exit(output.FAILED)
 
 
 def _load(file: str) -> Sequence:
