@@ -75,11 +75,15 @@ class Controls:
 
     def start(self) -> None:
         """Begin to watch leases and interlocks, where there is anything to watch."""
+        self.listen()
+        if self.movers or self._interlocking.any:
+            self._thread.start()
+
+    def listen(self) -> None:
+        """Have the interlocks look at every block."""
         if self._interlocking.any:
             for name in self._instruments.stream_names:
                 self._instruments.fanout(name).add(self._interlocking)
-        if self.movers or self._interlocking.any:
-            self._thread.start()
 
     def shutdown(self) -> None:
         """Cease; the instruments take their safe state when they are closed."""
@@ -321,13 +325,17 @@ class Controls:
 
     def _watch(self) -> None:
         while not self._quit.wait(_TICK_S):
-            with self._guard:
-                over = self._authority.expire(self._clock.monotonic_ns())
-            for ended in over:
-                self._lost(ended)
-            self._interlocking.tick()
-            self._catch.tick()
-            self._desk.tick()
+            self.tick()
+
+    def tick(self) -> None:
+        """Do what time brings: leases and armings that end, data that grows stale, commands that are late."""
+        with self._guard:
+            over = self._authority.expire(self._clock.monotonic_ns())
+        for ended in over:
+            self._lost(ended)
+        self._interlocking.tick()
+        self._catch.tick()
+        self._desk.tick()
 
     def _act(self, change: Change) -> None:
         """Do what belongs to an interlock's change, outside of the thread of an instrument, in order."""
