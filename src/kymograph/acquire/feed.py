@@ -48,7 +48,9 @@ class Feed:
             rows = rows._replace(time_ns=np.maximum(rows.time_ns, self.last_time_ns))
         for start in range(0, count, BLOCK_ROWS_MAX):
             part = slice(start, start + BLOCK_ROWS_MAX)
-            piece = Rows(rows.stream, rows.time_ns[part], [column[part] for column in rows.columns])
+            piece = rows
+            if count > BLOCK_ROWS_MAX:
+                piece = Rows(rows.stream, rows.time_ns[part], [column[part] for column in rows.columns])
             block = Block.pack(self.stream, self.epoch, self.seq, piece)
             self.seq += block.rows
             self.last_time_ns = block.last_ns

@@ -50,6 +50,8 @@ class _Memory(NamedTuple):
     runs: npt.NDArray[np.int64]
     time_ns: Times
     columns: Sequence[Column]
+    matrix: Column | None
+    """The same as one array [channels, capacity], where they have one dtype."""
 
 
 def _lay_out(stream: Stream, capacity: int, memory: mmap.mmap) -> _Memory:
@@ -58,11 +60,16 @@ def _lay_out(stream: Stream, capacity: int, memory: mmap.mmap) -> _Memory:
     offset = _aligned(8 * _HEADER + 24 * _RUNS)
     time_ns = np.frombuffer(memory, "<i8", capacity, offset)
     offset += _aligned(8 * capacity)
+    if stream.dtype is not None:
+        step = stream.dtype.itemsize
+        strides = (_aligned(step * capacity), step)
+        matrix = np.ndarray((len(stream.channels), capacity), stream.dtype, memory, offset, strides)
+        return _Memory(header, runs, time_ns, list(matrix), matrix)
     columns: list[Column] = []
     for dtype in stream.dtypes:
         columns.append(np.frombuffer(memory, dtype, capacity, offset))
         offset += _aligned(dtype.itemsize * capacity)
-    return _Memory(header, runs, time_ns, columns)
+    return _Memory(header, runs, time_ns, columns, None)
 
 
 class _Fence:
@@ -118,8 +125,12 @@ class Ring:
         if self._next != (block.epoch, block.seq) or skip:
             self._add_run(row, block.epoch, block.seq + skip)
         self._copy(memory.time_ns, row, block.time_ns[skip:])
-        for target, column in zip(memory.columns, block.columns(), strict=True):
-            self._copy(target, row, column[skip:])
+        matrix = block.matrix
+        if memory.matrix is not None and matrix is not None:
+            self._copy(memory.matrix, row, matrix[:, skip:])
+        else:
+            for target, column in zip(memory.columns, block.columns(), strict=True):
+                self._copy(target, row, column[skip:])
         fence()
         memory.header[_WRITTEN] = row + block.rows - skip
         self._next = block.next
@@ -132,11 +143,12 @@ class Ring:
         self._memory.header[_RUN_COUNT] = count + 1
 
     def _copy(self, target: Column, row: int, values: Column) -> None:
-        at = row % self.capacity
-        head = min(len(values), self.capacity - at)
-        target[at : at + head] = values[:head]
-        if head < len(values):
-            target[: len(values) - head] = values[head:]
+        """Put values, one row a step of the last axis, where that row stands."""
+        at, count = row % self.capacity, values.shape[-1]
+        head = min(count, self.capacity - at)
+        target[..., at : at + head] = values[..., :head]
+        if head < count:
+            target[..., : count - head] = values[..., head:]
 
     def close(self) -> None:
         """Let go of the descriptor; the memory goes when its last reader does."""
@@ -183,22 +195,25 @@ class RingView:
 
     def read(self, start: int, stop: int, channels: Sequence[int]) -> tuple[int, Times, list[Column]]:
         """Copy rows `start` to `stop` (exclusive); return the first row still there, and the copies."""
+        wanted = [self._memory.columns[c] for c in channels]
+        return self._read(start, stop, wanted)
+
+    def _read(self, start: int, stop: int, sources: Sequence[Column]) -> tuple[int, Times, list[Column]]:
+        """Copy rows of the times and of some arrays, along their last axis."""
         first, last = self.extent
-        start, stop = max(start, first), min(stop, last)
-        if stop <= start:
-            return start, np.empty(0, np.int64), [np.empty(0, self.stream.dtypes[c]) for c in channels]
+        start, stop = max(start, first), max(min(stop, last), max(start, first))
         self._fence()
         times = self._copy(self._memory.time_ns, start, stop)
-        columns = [self._copy(self._memory.columns[c], start, stop) for c in channels]
+        copies = [self._copy(source, start, stop) for source in sources]
         self._fence()
-        lost = max(self.extent[0] - start, 0)
-        return start + lost, times[lost:], [column[lost:] for column in columns]
+        lost = min(max(self.extent[0] - start, 0), stop - start)
+        return start + lost, times[lost:], [one[..., lost:] for one in copies]
 
     def _copy(self, source: Column, start: int, stop: int) -> Column:
         at, count = start % self.capacity, stop - start
         if at + count <= self.capacity:
-            return source[at : at + count].copy()
-        return np.concatenate((source[at:], source[: at + count - self.capacity]))
+            return source[..., at : at + count].copy()
+        return np.concatenate((source[..., at:], source[..., : at + count - self.capacity]), axis=-1)
 
     def row_at_time(self, time_ns: int, low: int = 0, high: int | None = None) -> int:
         """Return the first row at or after a time, by bisection; the end of the ring if there is none.
@@ -250,16 +265,18 @@ class RingView:
 
     def placed(self, start: int, stop: int) -> list[tuple[int, Block]]:
         """Return the same with the row at which each block begins."""
-        runs = self.runs()
+        runs, memory = self.runs(), self._memory
+        whole = memory.columns if memory.matrix is None else [memory.matrix]
         found: list[tuple[int, Block]] = []
         for i, (row, at) in enumerate(runs):
             end = min(runs[i + 1][0] if i + 1 < len(runs) else stop, stop)
             at_row = max(row, start)
             while at_row < end:
                 upto = min(at_row + BLOCK_ROWS_MAX, end)
-                first, times, columns = self.read(at_row, upto, range(len(self.stream.channels)))
+                first, times, columns = self._read(at_row, upto, whole)
                 if len(times):
-                    rows = Rows(self.stream.name, times, columns)
+                    values = columns if memory.matrix is None else columns[0]
+                    rows = Rows(self.stream.name, times, values)
                     found.append((first, Block.pack(self.stream, at.epoch, at.seq + first - row, rows)))
                 at_row = upto
         return found

@@ -92,7 +92,7 @@ class FrameWire:
         times = self._times.stamp(count, arrival_ns, behind * period_ns, ticks)
         values = np.multiply(run.values.T, self._scale, dtype=np.float32, order="C", casting="unsafe")
         values += self._offset
-        return Rows(STREAM, times, list(values), run.missing)
+        return Rows(STREAM, times, values, run.missing)
 
     # -- answers -------------------------------------------------------------------------------------------
     def _hear(self, message: Message) -> None:

@@ -31,13 +31,15 @@ Times = npt.NDArray[np.int64]
 class Rows(NamedTuple):
     """What a driver made of one read: times and one array a channel, all of one length, oldest first.
 
+    Where all channels are of one dtype, an array [channels, rows] of it will do as well, and costs less.
+
     `missing` counts rows that the device is known to have made before these and that never arrived (a jump
     of its own counter): `seq` jumps by so many, and the gap is told.
     """
 
     stream: str
     time_ns: Times
-    columns: Sequence[Column]
+    columns: Sequence[Column] | Column
     missing: int = 0
 
 
@@ -58,7 +60,37 @@ def _padded(nbytes: int) -> int:
 
 def payload_nbytes(stream: Stream, rows: int) -> int:
     """Return the bytes of a block's buffer for that many rows of that stream."""
+    if stream.dtype is not None:
+        return 8 * rows + len(stream.channels) * _padded(stream.dtype.itemsize * rows)
     return 8 * rows + sum(_padded(dtype.itemsize * rows) for dtype in stream.dtypes)
+
+
+def _fits(columns: Sequence[Column] | Column, channels: int, rows: int) -> bool:
+    if isinstance(columns, np.ndarray):
+        return columns.shape == (channels, rows)
+    return len(columns) == channels and all(len(column) == rows for column in columns)
+
+
+def _matrix(stream: Stream, rows: int, payload: bytes | bytearray | memoryview) -> Column | None:
+    """Return all values of a payload as [channels, rows], None where channels differ in dtype."""
+    dtype = stream.dtype
+    if dtype is None:
+        return None
+    strides = (_padded(dtype.itemsize * rows), dtype.itemsize)
+    return np.ndarray((len(stream.channels), rows), dtype, payload, 8 * rows, strides)
+
+
+def _views(stream: Stream, rows: int, payload: bytes | bytearray | memoryview) -> list[Column]:
+    """Return each channel's values in a payload."""
+    matrix = _matrix(stream, rows, payload)
+    if matrix is not None:
+        return list(matrix)
+    views: list[Column] = []
+    offset = 8 * rows
+    for dtype in stream.dtypes:
+        views.append(np.frombuffer(payload, dtype, rows, offset))
+        offset += _padded(dtype.itemsize * rows)
+    return views
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,17 +116,19 @@ class Block:
         n = len(rows.time_ns)
         if not 0 < n <= BLOCK_ROWS_MAX:
             raise InvalidInput(f"a block of {n} rows", allowed=f"1 to {BLOCK_ROWS_MAX}")
-        if len(rows.columns) != len(stream.channels) or any(len(column) != n for column in rows.columns):
+        if not _fits(rows.columns, len(stream.channels), n):
             raise InvalidInput(
                 f"rows of {stream.name} do not fit its {len(stream.channels)} channels",
                 lengths=[n, *(len(column) for column in rows.columns)],
             )
         buffer = bytearray(payload_nbytes(stream, n))
-        np.frombuffer(buffer, "<i8", n)[:] = rows.time_ns
-        offset = 8 * n
-        for dtype, column in zip(stream.dtypes, rows.columns, strict=True):
-            np.frombuffer(buffer, dtype, n, offset)[:] = column
-            offset += _padded(dtype.itemsize * n)
+        np.ndarray(n, "<i8", buffer)[:] = rows.time_ns
+        matrix = _matrix(stream, n, buffer)
+        if matrix is not None and isinstance(rows.columns, np.ndarray):
+            matrix[:] = rows.columns
+        else:
+            for view, column in zip(_views(stream, n, buffer), rows.columns, strict=True):
+                view[:] = column
         return cls(stream, epoch, seq, n, memoryview(buffer).toreadonly())
 
     @classmethod
@@ -133,21 +167,23 @@ class Block:
         """The time of the last row."""
         return int(self.time_ns[-1])
 
+    @property
+    def matrix(self) -> Column | None:
+        """All values as one view [channels, rows] where the channels have one dtype, else None."""
+        return _matrix(self.stream, self.rows, self.payload)
+
     def columns(self) -> list[Column]:
         """Return each channel's values as views, in the stream's order."""
-        views: list[Column] = []
-        offset = 8 * self.rows
-        for dtype in self.stream.dtypes:
-            views.append(np.frombuffer(self.payload, dtype, self.rows, offset))
-            offset += _padded(dtype.itemsize * self.rows)
-        return views
+        return _views(self.stream, self.rows, self.payload)
 
     def cut(self, start: int, stop: int) -> Block:
         """Return rows `start` to `stop` (exclusive, counted within this block) as a block of their own."""
         if start <= 0 and stop >= self.rows:
             return self
         start, stop = max(start, 0), min(stop, self.rows)
-        part = Rows(self.stream.name, self.time_ns[start:stop], [c[start:stop] for c in self.columns()])
+        matrix = self.matrix
+        columns = [c[start:stop] for c in self.columns()] if matrix is None else matrix[:, start:stop]
+        part = Rows(self.stream.name, self.time_ns[start:stop], columns)
         return Block.pack(self.stream, self.epoch, self.seq + start, part)
 
 

@@ -88,6 +88,11 @@ class Stream:
         return tuple(np.dtype(channel.dtype).newbyteorder("<") for channel in self.channels)
 
     @cached_property
+    def dtype(self) -> np.dtype[Any] | None:
+        """The dtype of all channels where they have but one, else None."""
+        return self.dtypes[0] if len(set(self.dtypes)) == 1 else None
+
+    @cached_property
     def channel_names(self) -> tuple[str, ...]:
         """The names of the channels, in order."""
         return tuple(channel.name for channel in self.channels)

@@ -87,7 +87,7 @@ def merge(job: MergeJob, beat: Beat) -> Segment:
     read = ColumnSums(job.stream)
     for rows in form.read(tmp_path(target), job.stream):
         beat()
-        read.add(rows.time_ns, rows.columns)
+        read.add(rows.time_ns, [*rows.columns])
     if read != wrote:
         tmp_path(target).unlink(missing_ok=True)
         raise Corrupt(f"{target.name} does not read back as it was written; the segments stay")
