@@ -173,15 +173,16 @@ class _Page:
         first, last = self._drawing.extent
         unit = 1e9 if self._drawing.counted else 86_400e9
         start = 0.0 if self._drawing.counted else first / unit
-        axes[0].set_xlim(start, start + max(last - first, 1) / unit)
+        axes[0].set_xlim(start, start + (last - first or 1e9) / unit)
         below = axes[-1]
         below.tick_params(labelbottom=True)
         if self._drawing.counted:
             below.set_xlabel("seconds since the first row", loc="left")
             return
         locator = dates.AutoDateLocator(tz="UTC", minticks=6, maxticks=int(self._width * 1.1))
-        low, high = (dates.num2date(day) for day in axes[0].get_xlim())
-        ticks = np.array([tick for tick in locator.tick_values(low, high) if start <= tick <= last / unit])
+        left, right = axes[0].get_xlim()
+        ticks = locator.tick_values(dates.num2date(left), dates.num2date(right))
+        ticks = np.array([tick for tick in ticks if left <= tick <= right])
         below.set_xticks(ticks, tick_words(np.rint(ticks * 86_400e6).astype(np.int64) * 1000))
 
     def _moments(self, axes: Sequence[Any]) -> None:
@@ -280,9 +281,15 @@ def _moment_label(axes: Any, x: float, label: _Label) -> None:
     place: dict[str, Any] = {
         "xycoords": ("data", "axes fraction"), "textcoords": "offset points", "annotation_clip": False,
     }  # fmt: skip
-    side = {"ha": "right"} if label.before else {}
+    look: dict[str, Any] = {
+        "color": colour,
+        "size": 7,
+        "ha": "right" if label.before else "left",
+        "zorder": 5,
+    }
+    look["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.4}  # over the stems of later ones
     offset = (-2 if label.before else 2, 21 + 11.5 * label.row)
-    axes.annotate(label.moment.text, (x, 1), offset, color=colour, size=7, **side, **place)
+    axes.annotate(label.moment.text, (x, 1), offset, **look, **place)
     stem = {"arrowstyle": "-", "color": colour, "linewidth": 0.7, "shrinkA": 0, "shrinkB": 0}
     axes.annotate("", (x, 1), (0, 28 + 11.5 * label.row), arrowprops=stem, **place)
 

@@ -70,8 +70,13 @@ def choose(sources: Sequence[Source], patterns: Sequence[str]) -> list[Chosen]:
     known = [quantity.name for source in sources for quantity in source.quantities]
     for pattern in patterns:
         if not any(_fits(source, name, pattern) for source in sources for name in _names(source)):
-            near = get_close_matches(pattern, known, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"there are: {', '.join(dict.fromkeys(known))}"
+            folded = {name.casefold(): name for name in known}
+            near = get_close_matches(pattern.casefold(), folded, 1, 0.5)
+            hint = (
+                f"did you mean {folded[near[0]]}?"
+                if near
+                else f"there are: {', '.join(dict.fromkeys(known))}"
+            )
             raise InvalidInput(f"there is no channel {pattern}", hint=hint)
     found: list[Chosen] = []
     for same in together.values():

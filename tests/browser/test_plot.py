@@ -1,0 +1,122 @@
+"""The page that `kymograph plot` makes, opened from a file without any network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from kymograph.cli.app import run
+from kymograph.model.event import Event
+from tests.unit.plot.made import T0, recording, tell
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("plot")
+    made = recording(folder)
+    tell(made, Event("a", T0 + 20_000_000_000, "user/anna", "mark", {"text": "tank <b>open</b>"}))
+    out = folder / "firing.html"
+    assert run(["plot", str(made), "-o", str(out), "--title", "A firing"]) == 0
+    return out
+
+
+@pytest.fixture
+def page(browser: Browser, page_file: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1200, "height": 800}, offline=True)
+    opened = context.new_page()
+    asked: list[str] = []
+    complaints: list[str] = []
+    opened.on("request", lambda one: asked.append(one.url))
+    opened.on("console", lambda one: complaints.append(one.text))
+    opened.on("pageerror", lambda one: complaints.append(str(one)))
+    opened.goto(page_file.as_uri())
+    expect(opened.locator("#panels canvas")).to_have_count(2)
+    yield opened
+    context.close()
+    assert asked == [page_file.as_uri()]
+    assert complaints == []
+
+
+def coloured(page: Page, panel: int) -> int:
+    """Count the pixels of a panel's canvas that are of the first line's colour."""
+    return page.evaluate(
+        """(at) => {
+          const canvas = document.querySelectorAll("#panels canvas")[at];
+          const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+          const wanted = colour("trace-1").match(/\\w\\w/g).map((part) => parseInt(part, 16));
+          let found = 0;
+          for (let i = 0; i < data.length; i += 4)
+            found += wanted.every((value, k) => Math.abs(data[i + k] - value) < 30);
+          return found;
+        }""",
+        panel,
+    )
+
+
+def drag(page: Page, start: float, stop: float) -> None:
+    area = page.locator(".u-over").first.bounding_box()
+    assert area is not None
+    page.mouse.move(area["x"] + area["width"] * start, area["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(area["x"] + area["width"] * stop, area["y"] + 60, steps=5)
+    page.mouse.up()
+
+
+def shown(page: Page) -> list[float]:
+    return page.evaluate("plots.map(({ plot }) => plot.scales.x.max - plot.scales.x.min)")
+
+
+def test_it_says_what_it_is_and_draws_every_panel(page: Page) -> None:
+    expect(page.locator("h1")).to_have_text("A firing")
+    expect(page.locator("#subtitle")).to_contain_text(
+        "40\u202f000 rows, each point the lowest and highest of"
+    )
+    expect(page.locator("#note")).to_have_text("Without values: T1")
+    expect(page.locator("#moments li")).to_have_text("tank <b>open</b>")
+    expect(page.locator("h2").first).to_have_text("P1bar")
+    assert coloured(page, 0) > 200 and coloured(page, 1) > 200
+
+
+def test_dragging_zooms_all_panels_and_a_double_click_shows_all(page: Page) -> None:
+    whole = shown(page)[0]
+    drag(page, 0.5, 0.6)
+    page.wait_for_function(
+        "(whole) => plots.every(({ plot: { scales: { x } } }) => x.max - x.min < whole * 0.2)", arg=whole
+    )
+    assert len(set(shown(page))) == 1
+    page.locator(".u-over").first.dblclick()
+    page.wait_for_function(
+        "(whole) => plots.every(({ plot: { scales: { x } } }) => x.max - x.min === whole)", arg=whole
+    )
+    page.get_by_role("button", name="Zoom in").click()
+    page.wait_for_function(
+        "(whole) => plots[1].plot.scales.x.max - plots[1].plot.scales.x.min < whole", arg=whole
+    )
+    page.keyboard.press("Escape")
+    page.wait_for_function(
+        "(whole) => plots[1].plot.scales.x.max - plots[1].plot.scales.x.min === whole", arg=whole
+    )
+
+
+def test_the_pointer_reads_values_and_a_click_hides_a_line(page: Page) -> None:
+    area = page.locator(".u-over").first
+    area.hover(position={"x": 100, "y": 40})
+    expect(page.locator("#clock")).to_contain_text("2026-02-02 02:40:0")
+    expect(page.get_by_role("button", name="P1")).to_contain_text("…")
+    expect(page.get_by_role("button", name="valve")).to_contain_text("shut")
+    page.get_by_role("button", name="P1").click()
+    page.wait_for_function("plots[0].plot.series.slice(1).every(({ show }) => !show)")
+    assert coloured(page, 1) > 200
+
+
+@pytest.mark.parametrize("scheme", ["dark", "light"])
+def test_it_is_dark_or_light_as_the_reader_is(page: Page, scheme: str) -> None:
+    page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+    expect(page.locator("body")).to_have_css(
+        "background-color", "rgb(20, 18, 16)" if scheme == "dark" else "rgb(247, 244, 238)"
+    )
+    page.wait_for_function("document.querySelectorAll('#panels canvas').length === 2")
+    assert coloured(page, 0) > 200
