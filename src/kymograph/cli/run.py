@@ -78,7 +78,12 @@ def start(  # noqa: PLR0913 - options for a person, not a call to get right
     place = open_place(data, url, key)
     by = by or whoami()
     try:
-        run = place.start({"sequence": sequence, "parameters": _given(values or []), "by": by, "keep": keep})
+        wish: dict[str, Any] = {"sequence": sequence, "parameters": _given(values or []), "keep": keep}
+        if keep:
+            wish["by"] = by
+        else:
+            wish["fence"] = place.take(by, LEASE_S)
+        run = place.start(wish)
         if not detach:
             run = _follow(place, run, by)
     finally:

@@ -35,6 +35,10 @@ class Place(Protocol):
         """Do `pause`, `resume` or `abort`."""
         ...
 
+    def take(self, by: str, ttl_s: float) -> int:
+        """Take control, or keep it for longer; return its fence."""
+        ...
+
     def keep(self, by: str, fence: int, ttl_s: float) -> None:
         """Give a lease more time, if it still holds."""
         ...
@@ -70,6 +74,10 @@ class Engine:
         if action == "abort":
             return runs.abort(run_id, by, reason)
         return runs.pause(run_id, by) if action == "pause" else runs.resume(run_id, by)
+
+    def take(self, by: str, ttl_s: float) -> int:
+        """Take control, or keep it for longer; return its fence."""
+        return self._engine.control.take(by, ttl_s)["fence"]
 
     def keep(self, by: str, fence: int, ttl_s: float) -> None:
         """Give a lease more time, if it still holds."""
@@ -110,6 +118,10 @@ class Server:
     def act(self, run_id: str, action: str, by: str, reason: str) -> Plain:
         """Do `pause`, `resume` or `abort`."""
         return self._ask("POST", f"/runs/{run_id}/{action}", {"by": by, "reason": reason})
+
+    def take(self, by: str, ttl_s: float) -> int:
+        """Take control, or keep it for longer; return its fence."""
+        return self._ask("POST", "/control/lease", {"by": by, "ttl_s": ttl_s})["fence"]
 
     def keep(self, by: str, fence: int, ttl_s: float) -> None:
         """Give a lease more time, if it still holds."""

@@ -300,6 +300,10 @@ class Controls:
         self._ledger.line(by, "stop reset", {"was": stop.to_dict()}, wait=True)
         return self._latch.to_dict()
 
+    def note(self, who: str, what: str, body: Mapping[str, Any]) -> None:
+        """Write a line of the audit about what moves things by itself; waits for nothing."""
+        self._ledger.line(who, what, body)
+
     def make_safe(self, instruments: Iterable[Instrument]) -> dict[str, Future[bool]]:
         """Have actuators take their safe state before anything else; waits for nothing."""
         sent = {instrument.name: instrument.motion.make_safe() for instrument in instruments}

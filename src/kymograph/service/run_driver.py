@@ -128,6 +128,7 @@ class Driving:
             StorageError: the record cannot be written; nothing has moved.
         """
         self.means.records.write(self.record())
+        self.note("started")
         self.thread.start()
 
     def pause(self) -> None:
@@ -230,6 +231,7 @@ class Driving:
         self._note_recordings()
         self._ended_ns = self.means.clock.now_ns()
         wait([self.write_record()], WRITE_S)
+        self.note(self.run.state)
         self._tell_state()
         self.lanes.close()
         self.over.set()
@@ -332,6 +334,14 @@ class Driving:
         """Tell an event, also to the recordings that run."""
         now_ns = self.means.clock.now_ns()
         self.means.tell(Told(str(uuid.uuid4()), now_ns, RUN + self.ticket.id, kind, dict(body)))
+
+    def note(self, what: str) -> None:
+        """Write a line of the audit."""
+        run = self.run
+        told: Plain = {"run": self.ticket.id, "sequence": run.sequence.name, "sha256": run.sequence.sha256}
+        lease = self.ticket.lease
+        told |= {"parameters": dict(run.parameters), "fence": lease.fence if lease else None}
+        self.means.controls.note(self.ticket.by, f"run {what}", {**told, "reason": run.reason})
 
     def _tell_state(self) -> None:
         said = self.to_dict()

@@ -16,7 +16,7 @@ from kymograph.acquire.instrument import Instrument
 from kymograph.control.sequence.catalogue import Catalogue
 from kymograph.control.sequence.effects import Tell
 from kymograph.control.sequence.runner import Run
-from kymograph.model.errors import InvalidInput, KymographError
+from kymograph.model.errors import Conflict, InvalidInput, KymographError
 from kymograph.service.contract import Plain
 from kymograph.service.controls import Controls
 from kymograph.service.orders import Order, Standing
@@ -109,6 +109,19 @@ class Emergency(Driving):
             self._written = True
             self.lanes.do("stop", self.means.controls.keep_stop)
             self.write_record()
+            self.note("started")
+
+    def pause(self) -> None:
+        """Refuse it."""
+        raise Conflict("an emergency cannot be paused")
+
+    def resume(self) -> None:
+        """Refuse it."""
+        raise Conflict("an emergency cannot be paused")
+
+    def abort(self, reason: str) -> None:
+        """Refuse it."""
+        raise Conflict("an emergency cannot be aborted", hint="a stop of everything ends it")
 
     def tell(self, effect: Tell) -> None:
         """Give a command, and go on."""

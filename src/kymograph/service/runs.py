@@ -10,14 +10,15 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, Final, NamedTuple
 
 from kymograph import __version__
 from kymograph.config import Config
+from kymograph.control.authority import Lease
 from kymograph.control.sequence.catalogue import catalogue_of
 from kymograph.control.sequence.runner import Run
 from kymograph.control.sequence.timeline import timeline
@@ -36,6 +37,8 @@ from kymograph.service.run_values import RunValues
 
 log = logging.getLogger(__name__)
 
+LOCAL: Final = "local"
+"""Who gives no name."""
 KILLED: Final = "the engine was killed"
 _LAST_S: Final = 2.0
 """How long the end of the program waits for the last steps of a run."""
@@ -101,22 +104,20 @@ class Runs:
         """See `RunService.start`."""
         found = self._files.get(str(request.get("sequence") or ""))
         parameters = validate(found.sequence, request.get("parameters") or {}, self._files.catalogue)
-        by, fence = str(request.get("by") or "local"), request.get("fence")
+        by, fence = str(request.get("by") or ""), request.get("fence")
         with self._starting:
             self._refuse_busy()
             self._refuse_unready(found, parameters)
-            lease = self._means.controls.lease_for(by, fence, LEASE_S)
+            lease = self._lease_for(by, fence)
             if self._needs_arming(found, parameters):
                 self._means.controls.spend(f"{SEQUENCE}{found.sequence.name}", lease)
             run = Run(found.sequence, parameters, self._files.catalogue.names)
             ticket = self._ticket(_prepared(found, parameters), by, bool(request.get("keep")))
-            driving = Driving(run, replace(ticket, lease=lease), self._means)
-            self._current = driving
-            try:
-                driving.begin()
-            except BaseException:
-                self._current = None
-                raise
+            driving = Driving(run, replace(ticket, by=lease.holder, lease=lease), self._means)
+            with self._emergencies:
+                self._refuse_emergency()
+                self._current = driving
+            driving.begin()
         return driving.to_dict()
 
     def list(self, limit: int = 100) -> list[Plain]:
@@ -124,9 +125,9 @@ class Runs:
         current = self._current
         first = [] if current is None else [current.to_dict()]
         known = {one["id"] for one in first}
-        rest = (_as_told(one) for one in self._means.records.newest() if one["id"] not in known)
-        items = islice(_chained(first, rest), min(limit, RUNS_LISTED_MAX))
-        return [{key: value for key, value in one.items() if key not in LONG} for one in items]
+        rest = (one for one in self._means.records.newest(_NOT_LISTED) if one["id"] not in known)
+        items = islice(chain(first, rest), min(limit, RUNS_LISTED_MAX))
+        return [{key: value for key, value in one.items() if key not in _NOT_LISTED} for one in items]
 
     def get(self, id: str) -> Plain:
         """See `RunService.get`."""
@@ -192,9 +193,9 @@ class Runs:
         return made
 
     def _upset(self, reason: str) -> None:
-        current = self._current
-        if current is not None:
-            current.upset(reason)
+        for one in {self._current, self._emergency}:
+            if one is not None:
+                one.upset(reason)
 
     # -- what is asked before ------------------------------------------------------------------------------
     def _refuse_busy(self) -> None:
@@ -210,6 +211,24 @@ class Runs:
                 f"{current.run.sequence.name} is running", hint="abort it, or wait for its end",
                 run_id=current.ticket.id, holder=current.ticket.by,
             )  # fmt: skip
+
+    def _refuse_emergency(self) -> None:
+        going = self._emergency
+        if going is not None and not going.over.is_set():
+            raise Refused("an emergency is under way", hint="nothing moves until its stop is reset")
+
+    def _lease_for(self, by: str, fence: int | None) -> Lease:
+        """Return the lease that a run is to live under: of that fence, if it is theirs, or by name.
+
+        Raises:
+            Conflict: another holds control.
+        """
+        lease = self._means.controls.lease_for(by or LOCAL, fence, LEASE_S)
+        if by not in ("", LOCAL, lease.holder):
+            raise Conflict(
+                f"{lease.holder} holds control", hint="give your own fence, or none", holder=lease.holder
+            )
+        return lease
 
     def _refuse_unready(self, found: Found, parameters: Mapping[str, Any]) -> None:
         stop = self._means.controls.status()["stop"]
@@ -260,6 +279,7 @@ class Runs:
 
     def _told(self, driving: Driving, what: str, by: str) -> Plain:
         driving.event("mark", {"text": f"{what} by {by or 'somebody'}", "by": by, "run": driving.ticket.id})
+        self._means.controls.note(by, f"run {what}", {"run": driving.ticket.id})
         return driving.to_dict()
 
 
@@ -283,11 +303,7 @@ def _prepared(found: Found, parameters: Mapping[str, Any]) -> _Prepared:
 
 
 _OF_THE_RECORD: Final = ("text", "kymograph", "instruments", "written_ns")
-
-
-def _chained(first: list[Plain], rest: Iterator[Plain]) -> Iterator[Plain]:
-    yield from first
-    yield from rest
+_NOT_LISTED: Final = frozenset({*LONG, *_OF_THE_RECORD, "feedback"})
 
 
 def _as_told(record: Plain) -> Plain:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from kymograph.model.errors import NotFound, StorageError
+from kymograph.model.limits import RUNS_LISTED_MAX
 from kymograph.model.names import safe_name
 from kymograph.store.durable import fsync_folder, storage_error, write_durably
 
@@ -31,6 +32,8 @@ class RunRecords:
 
     def __init__(self, data: Path) -> None:
         self._folder = data / "runs"
+        self._ended: dict[Path, Record] = {}
+        """Records that change no more, without what is left out of a listing."""
 
     def write(self, record: Mapping[str, Any]) -> None:
         """Write the record of a run, by its `id sequence started_ns`.
@@ -47,14 +50,22 @@ class RunRecords:
             raise storage_error(error, path) from error
         write_durably(path / RUN_FILE, json.dumps(record, indent=1, default=str).encode() + b"\n")
 
-    def newest(self) -> Iterator[Record]:
-        """Yield the records, newest first; those that cannot be read are left out."""
+    def newest(self, without: frozenset[str] = frozenset()) -> Iterator[Record]:
+        """Yield the records, newest first, without these keys; those that cannot be read are left out.
+
+        With the same keys as before, what has ended is not read again.
+        """
         if not self._folder.is_dir():
             return
         for path in sorted(self._folder.iterdir(), reverse=True):
-            record = _read(path / RUN_FILE)
-            if record is not None:
-                yield record
+            record = self._ended.get(path) if without else None
+            record = record or _read(path / RUN_FILE)
+            if record is None:
+                continue
+            record = {key: value for key, value in record.items() if key not in without}
+            if without and record.get("ended_ns") is not None and len(self._ended) < RUNS_LISTED_MAX:
+                self._ended[path] = record
+            yield record
 
     def get(self, run_id: str) -> Record:
         """Return the record of a run.

@@ -223,6 +223,20 @@ def test_one_at_a_time_and_only_for_who_has_control(make):
     assert station.runs.get(again)["state"] == "running" and again != run_id
 
 
+def test_the_lease_of_another_is_not_theirs(make, tmp_path):
+    station = make()
+    fence = station.control.take("Ana", 60)["fence"]
+    with pytest.raises(Conflict, match="Ana"):
+        start(station, by="Ben", fence=fence)
+    run_id = station.runs.start({"sequence": "one", "fence": fence})["id"]
+    assert station.runs.get(run_id)["by"] == "Ana"
+    station.runs.abort(run_id, "Ana")
+    ended(station, run_id)
+    audit = tmp_path / "data" / "audit.jsonl"
+    for what in ("run started", "run aborted", run_id):
+        until(lambda what=what: what in audit.read_text())
+
+
 def test_pause_resume_and_abort(make):
     station = make()
     run_id = start(station, parameters={"last": 4})
@@ -458,6 +472,12 @@ def test_a_stop_during_an_emergency_wins(make):
     caller = threading.Thread(target=lambda: answers.append(station.runs.emergency("Eve")))
     caller.start()
     until(lambda: 5 in WIRE)
+    run_id = station.runs.list()[0]["id"]
+    for act in (station.runs.pause, station.runs.resume, station.runs.abort):
+        with pytest.raises(Conflict, match="emergency"):
+            act(run_id, "Eve")
+    with pytest.raises((Conflict, Refused)):
+        start(station)
     station.control.stop_all("Ana", "no")
     caller.join(20)
     assert answers and answers[0]["status"] == "error" and "stopped" in answers[0]["message"]
@@ -465,11 +485,13 @@ def test_a_stop_during_an_emergency_wins(make):
 
 
 def test_a_step_of_an_emergency_that_is_undone_is_told_again(make):
-    station = make({"emergency": EMERGENCY.replace("wait: 0.2", "wait: 2")})
-    station.control.take("Ana", 0.6)
+    station = make({"emergency": EMERGENCY.replace("wait: 0.2", "wait: 1.5")})
+    station.control.take("Ana", 60)
     caller = threading.Thread(target=lambda: station.runs.emergency("Eve"))
     caller.start()
-    until(lambda: WIRE[:3] == [5, "safe", 5])  # control runs out, everything is made safe, and it goes on
+    until(lambda: 5 in WIRE)
+    station.control.give_up("admin", break_=True)
+    until(lambda: WIRE[:3] == [5, "safe", 5])  # what loses control is made safe, and it goes on
     caller.join(20)
     assert WIRE[-2:] == [6, "safe"]
 
