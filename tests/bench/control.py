@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import sys
 import tempfile
 import threading
 import time
@@ -12,12 +13,14 @@ import tty
 import urllib.request
 from pathlib import Path
 
+from tests.bench.histogram import histogram
 from tests.bench.table import Line, below
 from tests.running import RunningStation, until
 
 TRIPS = 100
 STOPS = 50
 RATE_HZ = 60
+BOUND_MS = 20.0
 SAFE = b"Valves:000000000"
 KEYS = [
     *(f"P{n}" for n in range(1, 9)), *(f"T{n}" for n in range(1, 7)), "Tbogaz1", "THRUST", "ISP", "Tbogaz2",
@@ -89,11 +92,13 @@ def run() -> list[Line]:
                 stops = sorted(stop(station, device) for _ in range(STOPS))
     finally:
         device.close()
+    print(histogram("interlock, crossing sample to the wire", trips, BOUND_MS), file=sys.stderr)
+    print(histogram("stop all, request to the wire", stops, BOUND_MS), file=sys.stderr)
     return [
         Line("interlock, crossing sample to the wire, p50", trips[len(trips) // 2], "ms"),
-        below("interlock, crossing sample to the wire, p99", trips[len(trips) * 99 // 100], "ms", 20.0),
+        below("interlock, crossing sample to the wire, p99", trips[len(trips) * 99 // 100], "ms", BOUND_MS),
         Line("stop all, request to the wire, p50", stops[len(stops) // 2], "ms"),
-        below("stop all, request to the wire, p99", stops[len(stops) * 99 // 100], "ms", 20.0),
+        below("stop all, request to the wire, p99", stops[len(stops) * 99 // 100], "ms", BOUND_MS),
     ]
 
 

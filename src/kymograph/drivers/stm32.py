@@ -42,10 +42,8 @@ log = logging.getLogger(__name__)
 
 OPEN_TIMEOUT_S: Final = 2.5
 STATUS_WAIT_S: Final = 0.5
-FAST_HZ: Final = 1000.0
-FAST_BLOCK_S: Final = 0.008
-"""From this rate on rows travel in blocks of so long: they are on a screen within a blink."""
-SLOW_BLOCK_S: Final = 0.02
+BLOCK_S: Final = 0.008
+"""Rows travel in blocks of so long: an interlock acts, and a screen shows them, within a blink."""
 _READY_BYTES: Final = 2048
 """Half of what the kernel keeps ready of a serial line."""
 _SLICE_S: Final = 0.01
@@ -70,7 +68,7 @@ class Stm32(PortDriver[Stm32Options]):
         super().__init__(options, clock, port)
         self.silence_s = options.silence_s
         self._streams = (stream(options.channels, options.rate_hz),)
-        self._block_s = options.block_s or (FAST_BLOCK_S if options.rate_hz >= FAST_HZ else SLOW_BLOCK_S)
+        self._block_s = options.block_s or BLOCK_S
         load = link_load(options, "", self.baud)
         self._step_s = _READY_BYTES / load.needed_bytes_per_s if load else self._block_s
         self._actuators = actuators(options.safe)
