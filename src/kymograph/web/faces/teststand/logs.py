@@ -1,4 +1,8 @@
-"""Sensor logs: what memory holds saved as Parquet, and those that there are, listed and shown."""
+"""Sensor logs: what memory holds saved as Parquet, what was recorded as Parquet, listed and shown.
+
+A recording's files are listed as soon as they are sealed; the newest rows of one that runs are in none yet.
+They lie where recordings lie; here each bears a name that tells the time of its first row.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,18 @@ import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import msgspec
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from kymograph.model.errors import NotFound, StorageError
+from kymograph.model.recording import Segment
+from kymograph.service.archive import Archive
 from kymograph.service.keys import READ, RECORD
 from kymograph.web.auth import needs
 from kymograph.web.faces.teststand.sensor_log import FOLDER
@@ -56,25 +64,63 @@ def _save(front: Front, place: Place) -> Response:
     return said({"status": "ok", "message": f"{told['rows']} rows saved", **told})
 
 
-def _listed(front: Front) -> list[dict[str, Any]]:
-    folder = _folder(front)
-    found: list[tuple[int, dict[str, Any]]] = []
+class Log(NamedTuple):
+    """One file."""
+
+    ended_ns: int
+    name: str
+    path: Path
+    size_bytes: int
+
+
+def _saved(folder: Path) -> Iterator[Log]:
     for path in folder.glob("sensor_log_*.parquet"):
         try:
             status = path.lstat()
         except FileNotFoundError:
             continue
         if stat.S_ISREG(status.st_mode) and _NAME.fullmatch(path.name):
-            size_kb = round(status.st_size / 1024, 1)
-            one = {"name": path.name, "size": size_kb, "path": f"{FOLDER}/{path.name}"}
-            found.append((status.st_mtime_ns, one))
-    return [one for _, one in sorted(found, key=lambda pair: (pair[0], pair[1]["name"]), reverse=True)]
+            yield Log(status.st_mtime_ns, path.name, path, status.st_size)
 
 
-def _shown(front: Front, filename: str, offset: int, limit: int) -> Response:
+def _recorded(archive: Archive, stand: str) -> Iterator[Log]:
+    for recording in archive.every():
+        if recording["format"] != "parquet":
+            continue
+        try:
+            path, segments = archive.path(recording["id"]), archive.sealed(recording["id"])
+        except NotFound:
+            continue  # deleted meanwhile
+        for segment in segments:
+            if segment.stream.split(".")[0] == stand:
+                yield Log(segment.sealed_ns, _name(recording["id"], segment), path / segment.filename,
+                          segment.size_bytes)  # fmt: skip
+
+
+def _name(recording_id: str, segment: Segment) -> str:
+    began = datetime.fromtimestamp(segment.first_ns // 1_000_000_000, UTC)
+    return f"sensor_log_{began:%Y%m%d_%H%M%S}_{recording_id[:8]}_{segment.index:05d}.parquet"
+
+
+def _listed(front: Front, place: Place) -> list[dict[str, Any]]:
+    folder = _folder(front)
+    found = sorted([*_saved(folder), *_recorded(front.archive, place.names.stand)], reverse=True)
+    return [
+        {
+            "name": log.name, "size": round(log.size_bytes / 1024, 1),
+            "path": log.path.relative_to(folder.parent).as_posix(),
+        }
+        for log in found
+    ]  # fmt: skip
+
+
+def _shown(front: Front, place: Place, filename: str, offset: int, limit: int) -> Response:
     if _NAME.fullmatch(filename) is None:
         raise HttpProblem(400, "a log is called sensor_log_….parquet")
     path = _folder(front) / filename
+    if not path.is_file():
+        recorded = _recorded(front.archive, place.names.stand)
+        path = next((log.path for log in recorded if log.name == filename), path)
     if path.is_symlink() or not path.is_file():
         raise NotFound("there is no log of that name")
     return said(_job("show", str(path), str(offset), str(limit)))
@@ -92,7 +138,7 @@ def router(place: Place) -> APIRouter:
     @routes.get("/parquet_files", dependencies=[needs(READ)])
     async def parquet_files(front: FrontDep) -> Response:
         """List the logs, newest first."""
-        return said(await place.files.run(lambda: _listed(front)))
+        return said(await place.files.run(lambda: _listed(front, place)))
 
     @routes.get("/parquet_data/{filename:path}", dependencies=[needs(READ)])
     async def parquet_data(
@@ -102,6 +148,6 @@ def router(place: Place) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     ) -> Response:
         """Return some rows of a log."""
-        return await place.files.run(lambda: _shown(front, filename, offset, limit))
+        return await place.files.run(lambda: _shown(front, place, filename, offset, limit))
 
     return routes

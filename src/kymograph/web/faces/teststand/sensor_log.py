@@ -115,8 +115,16 @@ def show(path: Path, offset: int, limit: int) -> dict[str, Any]:
         data: dict[str, list[Any]] = {name: [] for name in names}
         for group, start, stop in _pieces(file.metadata, offset, limit):
             table = file.read_row_group(group).slice(start, stop - start)
-            data = {name: data[name] + table.column(name).to_pylist() for name in names}
+            data = {name: data[name] + _plain(table.column(name)) for name in names}
     return {"columns": names, "rowCount": total, "data": data}
+
+
+def _plain(column: Any) -> list[Any]:
+    """Return a column's values; times, which recordings keep in ns, as seconds."""
+    pa: Any = import_module("pyarrow")
+    if pa.types.is_timestamp(column.type):
+        return (column.cast(pa.int64()).to_numpy() / 1e9).tolist()
+    return column.to_pylist()
 
 
 def _pieces(metadata: Any, offset: int, limit: int) -> Iterator[tuple[int, int, int]]:
