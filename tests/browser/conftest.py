@@ -131,13 +131,18 @@ def served(folder: Path, config: str, *options: str) -> Iterator[tuple[str, Path
 
 @pytest.fixture(scope="module")
 def station(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
-    """The station that the file of tests describes in `STATION`, with data in a folder of the test.
+    """The station that the file of tests describes in `STATION`, with data in a folder of the test; `FILES`
+    are texts by their path beside the station file.
 
     Where it describes none: the demonstration station and an instrument that is not there.
     """
     own: str | None = getattr(request.module, "STATION", None)
     if own is not None:
-        with served(tmp_path_factory.mktemp("station"), own) as (url, _):
+        folder = tmp_path_factory.mktemp("station")
+        for path, text in getattr(request.module, "FILES", {}).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        with served(folder, own) as (url, _):
             yield Station(url)
         return
     given = os.environ.get("KYMOGRAPH_BROWSER_TEST_URL")

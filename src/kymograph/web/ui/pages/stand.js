@@ -64,10 +64,9 @@ export function Page() {
     <${Headline} />
     <${ControlBar} />
     <div class="stand">
-      <div class="stand__main"><${Schematic} /><${Steppers} /></div>
-      <div class="stand__side"><${RunsPanel} /><${Interlocks} /></div>
+      <div class="stand__main"><${Schematic} /><${Steppers} /><${Keeping} /></div>
+      <div class="stand__side"><${Interlocks} /><${RunsPanel} /></div>
     </div>
-    <${Keeping} />
     ${read.length > 0 && html`<${Readings} of=${read} />`}
     <${Log} />
     <${MarkField} />

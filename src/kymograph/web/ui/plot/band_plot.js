@@ -1,6 +1,7 @@
 // One set of axes with channels drawn as bands between their minimum and maximum.
 import { colour } from "../shell/theme.js";
 import { number, timeOfDay } from "../format.js";
+import { drawBands } from "./plain_bands.js";
 import uPlot from "../vendor/uplot/uplot.js";
 
 const Y_AXIS_PX = 54;
@@ -23,13 +24,16 @@ function blank(_plot, splits) {
 /**
  * Wraps uPlot. `channels` are `{ name, color, labels }`; `onZoom(min, max)` and `onReset()` make it zoomable
  * by dragging and double-click; `onPick(time)` is a click; `onCursor(index)` follows the pointer (null when
- * it leaves); plots with the same `sync` share it.
+ * it leaves); plots with the same `sync` share it. `plain` draws bands with less
+ * work: for many channels, many times a second.
  */
 export class BandPlot {
-  constructor(host, { channels, height, timeAxis = true, sync, onZoom, onReset, onCursor, onPick }) {
+  constructor(host, { channels, height, timeAxis = true, sync, plain = false, ...handlers }) {
+    const { onReset, onPick } = handlers;
     this.host = host;
     this.channels = channels;
-    this.handlers = { onZoom, onReset, onCursor };
+    this.plain = plain;
+    this.handlers = handlers;
     this.gaps = [];
     this.marks = [];
     this.yShown = null;
@@ -107,13 +111,21 @@ export class BandPlot {
           values: (_, splits) => splits.map((v) => this.#valueLabel(v)),
         }),
       ],
-      series: [{}, ...this.channels.flatMap(({ color }) => [this.#line(color), this.#line(color)])],
-      bands: this.channels.map(({ color }, i) => ({ series: [2 * i + 1, 2 * i + 2], fill: `${color}55` })),
+      ...this.#drawn(),
       hooks: {
         setCursor: [(plot) => this.handlers.onCursor?.(plot.cursor.idx ?? null)],
         setSelect: [(plot) => this.#selected(plot)],
-        draw: [(plot) => this.#drawNotes(plot)],
+        draw: [(plot) => this.plain && drawBands(plot, this.channels), (plot) => this.#drawNotes(plot)],
       },
+    };
+  }
+
+  #drawn() {
+    const line = ({ color }) => (this.plain ? { paths: () => null, points: { show: false } } : this.#line(color));
+    const bands = this.channels.map(({ color }, i) => ({ series: [2 * i + 1, 2 * i + 2], fill: `${color}55` }));
+    return {
+      series: [{}, ...this.channels.flatMap((channel) => [line(channel), line(channel)])],
+      bands: this.plain ? [] : bands,
     };
   }
 

@@ -9,7 +9,9 @@ const REACHED = "button, a[href], input, select, textarea, [tabindex='0']";
 
 function stops(box) {
   const always = document.querySelectorAll("[data-always]");
-  return [...box.querySelectorAll(REACHED), ...always].filter((node) => !node.disabled && node.offsetParent);
+  return [...box.querySelectorAll(REACHED), ...always].filter(
+    (node) => !node.disabled && node.getClientRects().length,
+  );
 }
 
 function goRound(event, box) {

@@ -5,10 +5,11 @@ const CALM_MS = 1000;
 const SHARE_MAX = 0.4;
 
 /**
- * Call `draw` every `intervalMs`; more rarely where painting is slow (measured until after the paint) or the
- * system asks for little motion, not at all in a hidden tab. Returns what ends it.
+ * Call `draw` every `intervalMs`; more rarely where painting is slow (measured until after the paint; it may
+ * take `share` of the time) or the system asks for little motion, not at all in a hidden tab. Returns what ends
+ * it.
  */
-export function drawEvery(intervalMs, draw) {
+export function drawEvery(intervalMs, draw, share = SHARE_MAX) {
   let frame = 0;
   let due = 0;
   const step = (now) => {
@@ -20,7 +21,7 @@ export function drawEvery(intervalMs, draw) {
     setTimeout(() => {
       const spent = performance.now() - began;
       const wanted = calm.matches ? CALM_MS : intervalMs;
-      due = now + Math.max(wanted - 4, spent / SHARE_MAX);
+      due = now + Math.max(wanted - 4, spent / share);
     });
   };
   frame = requestAnimationFrame(step);

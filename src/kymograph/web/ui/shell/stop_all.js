@@ -18,7 +18,10 @@ function wordsOf(last) {
   return "STOP ALL";
 }
 
-/** The button itself. It acts as it is pressed down, not when it is let go. */
+/**
+ * The button itself. It acts as it is pressed down, not when it is let go; a click without a press before it is
+ * one of the keyboard.
+ */
 export function StopAll() {
   useEffect(() => {
     const pressed = (event) => {
@@ -43,7 +46,7 @@ export function StopAll() {
       aria-keyshortcuts="Control+."
       title="Everything into its safe state, at once, for anybody (Ctrl + .)"
       onPointerDown=${(event) => event.button === 0 && stopAll()}
-      onClick=${stopAll}>
+      onClick=${(event) => event.detail === 0 && stopAll()}>
       <i class="stopall__sign" aria-hidden="true"></i>
       <span>${wordsOf(last)}</span>
     </button>

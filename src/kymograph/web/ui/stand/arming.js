@@ -2,7 +2,7 @@
 import { html, useState } from "../html.js";
 import { Icon } from "../shell/icons.js";
 import { controlApi } from "../station/control_api.js";
-import { askControl, control } from "../station/control.js";
+import { askControl, control, order } from "../station/control.js";
 import { person } from "../station/person.js";
 import { attempt } from "../station/state.js";
 import { Draining } from "./draining.js";
@@ -19,16 +19,11 @@ export function wantsArming(problem) {
   return /\barm\b|\barmed\b/i.test(`${problem?.message ?? ""} ${problem?.hint ?? ""}`);
 }
 
-/** Whether the station says that a target needs arming before it can be done. */
-export function needsArming(target) {
-  return Boolean(control.value?.needs_arming?.includes(target));
-}
-
 export function ArmButton({ target, onArmed }) {
   const [busy, setBusy] = useState(false);
   const arm = async () => {
     setBusy(true);
-    const done = await attempt(controlApi.arm(target, person.peek(), ARMED_S));
+    const done = await attempt(controlApi.arm(target, order(), ARMED_S));
     setBusy(false);
     if (!done) return;
     onArmed?.();

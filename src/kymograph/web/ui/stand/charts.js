@@ -10,11 +10,15 @@ import { stationNow } from "../station/state.js";
 import { grouped } from "./groups.js";
 import { newest } from "./readings.js";
 
-const FRAME_MS = 25;
+const FRAME_MS = 16;
+const SHARE = 0.85; // this page is for watching: its charts may take what the machine has, if it has no more
 const READOUT_MS = 250;
+const LOOK_MS = 1000;
 const BEHIND_S = 0.12;
-const HEIGHT_LARGE = 270;
+const HEIGHT_LARGE_MIN = 230;
 const HEIGHT_SMALL = 84;
+const KEYS_PX = 26;
+const GAP_PX = 10;
 const WINDOWS = [10, 30, 60, 120, 300].map((s) => [s, duration(s).replace(/\s*00\ss$/, "")]);
 
 /** Give each channel its colour within its own lane, so that eight colours are enough. */
@@ -30,6 +34,12 @@ function arranged(channels) {
   return large.length ? { large, small } : { large: small, small: [] };
 }
 
+/** Whether any of an element is on the screen now; nothing else needs to be drawn. */
+function inSight(node) {
+  const { top, bottom } = node.getBoundingClientRect();
+  return bottom > 0 && top < innerHeight;
+}
+
 /** Draw all plots, until paused: as often as wanted, at most as much as the machine can. */
 function useDrawing(plots, trace, paused) {
   useEffect(() => {
@@ -37,11 +47,12 @@ function useDrawing(plots, trace, paused) {
     return drawEvery(FRAME_MS, () => {
       const max = Math.max(stationNow() - BEHIND_S, trace.last);
       for (const { plot, at } of plots.current) {
+        if (!inSight(plot.host)) continue;
         const low = at.map((i) => trace.low[i]);
         const high = at.map((i) => trace.high[i]);
         plot.show(trace.t, low, high, max - trace.windowS, max);
       }
-    });
+    }, SHARE);
   }, [trace, paused]);
 }
 
@@ -63,6 +74,26 @@ function useReadout(trace, pointed) {
   return values;
 }
 
+/** The names of channels that were not sent once in all of a trace, as they come to be known. */
+function useSilent(trace) {
+  const [silent, setSilent] = useState("");
+  useEffect(() => {
+    const look = () => {
+      const isSilent = (i) => trace.t.length > 0 && trace.low[i].every((value) => value === null);
+      setSilent(trace.names.filter((_, i) => isSilent(i)).join());
+    };
+    const timer = setInterval(look, LOOK_MS);
+    return () => clearInterval(timer);
+  }, [trace]);
+  return useMemo(() => new Set(silent.split(",")), [silent]);
+}
+
+/** As high as it takes for both columns to end at the same height. */
+function largeHeight(large, small) {
+  const beside = small * (HEIGHT_SMALL + KEYS_PX + GAP_PX) - large * GAP_PX;
+  return Math.max(HEIGHT_LARGE_MIN, Math.round(beside / Math.max(1, large)) - 2 * KEYS_PX);
+}
+
 function Lanes({ lanes, height, trace, plots, values, pointed, timeAxis }) {
   const onPlot = (plot, drawn) => {
     const entry = { plot, at: drawn.map(({ name }) => trace.names.indexOf(name)) };
@@ -73,13 +104,14 @@ function Lanes({ lanes, height, trace, plots, values, pointed, timeAxis }) {
   return lanes.map(
     (lane, i) => html`
       <${Lane}
-        key=${lane.map(({ name }) => name).join() + trace.windowS}
+        key=${[...lane.map(({ name }) => name), trace.windowS, height].join()}
         channels=${lane}
         height=${height}
         values=${values}
         onPlot=${onPlot}
         onCursor=${onCursor}
         sync="stand"
+        plain
         timeAxis=${timeAxis || i === lanes.length - 1} />
     `,
   );
@@ -90,7 +122,11 @@ export function Charts({ channels, trace, windowS, setWindow }) {
   const plots = useRef(new Set());
   const pointed = useRef(null);
   const values = useReadout(trace, pointed);
-  const { large, small } = useMemo(() => arranged(channels), [channels, shade.value]);
+  const silent = useSilent(trace);
+  const { large, small } = useMemo(
+    () => arranged(channels.filter(({ name }) => !silent.has(name))),
+    [channels.length, silent, shade.value],
+  );
   useDrawing(plots, trace, paused);
   const shared = { trace, plots, values, pointed };
   return html`
@@ -105,9 +141,10 @@ export function Charts({ channels, trace, windowS, setWindow }) {
         </div>
       </div>
       <div class="charts ${small.length ? "" : "charts--one"}">
-        <div class="charts__large"><${Lanes} lanes=${large} height=${HEIGHT_LARGE} ...${shared} /></div>
+        <div class="charts__large"><${Lanes} lanes=${large} height=${largeHeight(large.length, small.length)} ...${shared} /></div>
         ${small.length > 0 && html`<div class="charts__small"><${Lanes} lanes=${small} height=${HEIGHT_SMALL} ...${shared} /></div>`}
       </div>
+      ${silent.size > 0 && !silent.has("") && html`<p class="footnote">Not sent: ${[...silent].join(", ")}.</p>`}
     </section>
   `;
 }

@@ -3,7 +3,7 @@ import { computed, html } from "../html.js";
 import { control } from "../station/control.js";
 import { connection } from "../station/state.js";
 import { stateOf } from "./interlocks.js";
-import { active } from "./runs.js";
+import { active, waitText } from "./runs.js";
 import { isSafe, valves, wordFor } from "./told.js";
 
 function apart() {
@@ -28,7 +28,8 @@ function stoppedFacts(open) {
 function runFacts(run) {
   const word = { paused: "PAUSED", ending: "ENDING" }[run.state] ?? "RUNNING";
   const tone = run.state === "running" ? "run" : "wait";
-  return { tone, word, text: [run.sequence, run.waits_for].filter(Boolean).join(" · ") };
+  const text = [run.sequence, waitText(run)].filter(Boolean).join(" · ");
+  return { tone, word, text, more: openText(apart()) || "all valves in their safe state" };
 }
 
 /** `{ tone, word, text }`, the gravest thing first. */
@@ -50,12 +51,12 @@ const state = computed(() => {
 });
 
 export function Headline() {
-  const { tone, word, text } = state.value;
+  const { tone, word, text, more } = state.value;
   const lost = connection.value.state !== "live";
   return html`
     <section class="headline headline--${tone}" aria-label="State of the stand" aria-live="polite" data-test="headline">
       <p class="headline__word">${word}</p>
-      <p class="headline__text">${text}${lost && html`<small>No live connection: values may be old.</small>`}</p>
+      <p class="headline__text">${text}${more && html`<small>${more}</small>`}${lost && html`<small>No live connection: values may be old.</small>`}</p>
     </section>
   `;
 }

@@ -56,6 +56,7 @@ async function reset(name) {
 function Lock({ lock }) {
   const state = stateOf(lock);
   const tripped = lock.state === "tripped";
+  const kept = tripped && lock.latched;
   return html`
     <li class="lock lock--${TONES[state]}" data-lock=${lock.name} data-state=${state}>
       <div class="lock__head">
@@ -64,15 +65,14 @@ function Lock({ lock }) {
       </div>
       ${lock.message && state !== "clear" && html`<p class="lock__message">${lock.message}</p>`}
       <p class="lock__now">${lock.now}</p>
-      ${tripped && lock.reason && !lock.reason.includes(lock.now) && html`<p class="lock__now">tripped at: ${lock.reason}</p>`}
+      ${kept && lock.reason && !lock.reason.includes(lock.now) && html`<p class="lock__now">tripped at: ${lock.reason}</p>`}
       <${Margin} lock=${lock} />
       <p class="lock__what">
         ${lock.kind === "trip" ? "trips if" : "permits if"} <code>${lock.expression}</code>
         ${lock.applies_to.length > 0 && html` · ${lock.applies_to.join(", ")}`}
       </p>
       ${
-        tripped &&
-        lock.latched &&
+        kept &&
         html`<button class="button" onClick=${() => reset(lock.name)} data-test="reset-lock">Reset ${lock.name}</button>`
       }
     </li>

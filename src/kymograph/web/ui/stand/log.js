@@ -2,9 +2,8 @@
 import { html, useState } from "../html.js";
 import { timeOfDay } from "../format.js";
 import { eventText } from "../recording/event_list.js";
-import { control } from "../station/control.js";
 import { events } from "../station/state.js";
-import { patternOrder, siblings } from "./orders.js";
+import { patternText } from "./told.js";
 
 const SHOWN = 60;
 const LIFE = ["accepted", "sent", "acknowledged", "verified"];
@@ -16,14 +15,10 @@ const FILTERS = [
   ["mark", "Marks"],
 ];
 
-/** Say what a command was to do: which valves open, where it was a pattern. */
+/** Say what a command was to do. */
 function whatOf({ instrument, command, arguments: given }) {
-  const own = siblings(control.value?.actuators ?? [], instrument, true);
-  const pattern = patternOrder(instrument, own.length);
-  if (pattern?.command === command && given?.[pattern.argument]?.length === own.length) {
-    const open = own.filter((_, i) => given[pattern.argument][i]).map(({ name }) => name);
-    return open.length ? `open ${open.join(", ")}` : "close all valves";
-  }
+  const pattern = patternText(instrument, command, given);
+  if (pattern) return pattern;
   const told = Object.entries(given ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${JSON.stringify(value)}`);
   return [`${instrument}: ${command.replaceAll("_", " ")}`, ...told].join(", ");
 }
@@ -54,9 +49,13 @@ function runText({ sequence, state, reason, waits_for: waits, path }) {
   return [`run of ${sequence}: ${state}`, ...where, waits, reason].filter(Boolean).join(" · ");
 }
 
+function isRun({ source, body }) {
+  return source.startsWith("run/") && Boolean(body.sequence);
+}
+
 function textOf(event) {
-  const { body, source } = event;
-  if (source.startsWith("run/") && body.sequence) return runText(body);
+  const { body } = event;
+  if (isRun(event)) return runText(body);
   if (body.stop) return `everything was stopped by ${body.stop.by}${body.stop.reason ? `: ${body.stop.reason}` : ""}`;
   if (body.was && body.stop === null) return `the stop was reset by ${body.by}; nothing moved`;
   if (body.control) return `control ${body.control}: ${body.holder ?? body.to ?? ""} ${body.why ?? ""}`;
@@ -72,11 +71,22 @@ function Line({ event }) {
       ${
         isCommand
           ? html`<${CommandLine} body=${event.body} />`
-          : html`<span class="logline__text">${textOf(event)}<small>${event.source}</small></span>
+          : html`<span class="logline__text">${textOf(event)}${!isRun(event) && html`<small>${event.source}</small>`}</span>
               <span class="logline__kind">${event.kind}</span>`
       }
     </li>
   `;
+}
+
+/** Of the many steps of a run, the newest: it is one line for all of its life, as a command is. */
+function oneLineEach(list) {
+  const runs = new Set();
+  return list.filter((event) => {
+    if (!isRun(event)) return true;
+    const first = !runs.has(event.source);
+    runs.add(event.source);
+    return first;
+  });
 }
 
 /** Whether an event fits the filter and the words. */
@@ -89,7 +99,7 @@ function fits(event, kind, words) {
 export function Log() {
   const [kind, setKind] = useState("all");
   const [words, setWords] = useState("");
-  const shown = events.value.filter((event) => fits(event, kind, words)).slice(0, SHOWN);
+  const shown = oneLineEach(events.value).filter((event) => fits(event, kind, words)).slice(0, SHOWN);
   return html`
     <section class="panel log" aria-label="Event log">
       <div class="toolbar">

@@ -1,16 +1,18 @@
-// What the station would not do, kept where it was asked for until it is read or something else succeeds.
-import { signal } from "../html.js";
-import { html } from "../html.js";
+// What the station would not do, shown where it was asked for.
+import { html, signal } from "../html.js";
 import { Icon } from "../shell/icons.js";
+
+const SHOWN_MS = 20_000;
 
 /** A place for refusals: `say(what, problem)`, `clear()`, and a signal `last`. */
 export function refusals() {
   const last = signal(null);
-  return {
-    last,
-    say: (what, problem) => (last.value = { what, text: problem.message, hint: problem.hint, problem }),
-    clear: () => (last.value = null),
+  const say = (what, problem) => {
+    const said = { what, text: problem.message, hint: problem.hint, problem };
+    last.value = said;
+    setTimeout(() => last.peek() === said && (last.value = null), SHOWN_MS);
   };
+  return { last, say, clear: () => (last.value = null) };
 }
 
 /** The refusal of a place, with what can be done about it as children. */

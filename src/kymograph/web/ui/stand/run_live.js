@@ -3,11 +3,10 @@ import { html, useState } from "../html.js";
 import { moment } from "../format.js";
 import { controlApi } from "../station/control_api.js";
 import { person } from "../station/person.js";
-import { stationNow, tick } from "../station/state.js";
 import { Draining } from "./draining.js";
 import { Refusal, refusals } from "./refusals.js";
-import { isOver, noteRun } from "./runs.js";
-import { placeOf, Timeline } from "./timeline.js";
+import { noteRun, waitText } from "./runs.js";
+import { Timeline } from "./timeline.js";
 
 const WORDS = {
   running: "Running",
@@ -33,7 +32,7 @@ function Where({ run }) {
   return html`
     <p class="run__where" data-test="run-where">
       ${path.length > 0 && html`<span>${path.join(" › ")}</span>`}
-      <b>${run.waits_for || (run.line ? `line ${run.line}` : "…")}</b>
+      <b>${waitText(run) || (run.line ? `line ${run.line}` : "…")}</b>
       ${run.left_s !== null && run.left_s !== undefined && html`<${Draining} left=${run.left_s} identity=${`${run.id}${run.line}${run.waits_for}`} />`}
     </p>
   `;
@@ -66,7 +65,6 @@ function Buttons({ run }) {
 
 /** The present run. */
 export function RunLive({ run }) {
-  const now = tick.value && stationNow();
   return html`
     <article class="run run--${run.state}" aria-label="Run of ${run.sequence}" data-test="run" data-state=${run.state}>
       <header class="run__head">
@@ -75,7 +73,7 @@ export function RunLive({ run }) {
       </header>
       <${Where} run=${run} />
       <${Buttons} run=${run} />
-      <${Timeline} steps=${run.timeline} at=${placeOf(run, now)} over=${isOver(run)} />
+      <${Timeline} steps=${run.timeline} at=${run.at} busy=${run.busy} />
       <p class="footnote">
         by ${run.by}, ${run.keep ? "keeps control by itself" : "as long as control is kept"}${
           run.failures?.length > 0 && html` · failed: ${run.failures.join("; ")}`

@@ -51,15 +51,20 @@ async function start(name, parameters, keep) {
     return true;
   } catch (problem) {
     const checked = await controlApi.validate(name, parameters).catch(() => null);
-    const why = checked?.problems?.length ? [checked.problems.join("; ")] : [];
+    const why = checked?.problems?.length ? [faultsText(checked.problems)] : [];
     refused.say(`${name} was not started:`, Object.assign(problem, { hint: [problem.hint, ...why].filter(Boolean).join(" · ") }));
     return undefined;
   }
 }
 
+/** Say what is wrong in a sequence, each with its line. */
+function faultsText(problems) {
+  return problems.map(({ line, reason }) => (line ? `line ${line}: ${reason}` : reason)).join("; ");
+}
+
 function Problems({ of }) {
   if (!of.problems?.length) return null;
-  return html`<p class="fault"><${Icon} name="alert" /><span>${of.problems.join("; ")}</span></p>`;
+  return html`<p class="fault"><${Icon} name="alert" /><span>${faultsText(of.problems)}</span></p>`;
 }
 
 function Chosen({ name }) {

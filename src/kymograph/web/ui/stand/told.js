@@ -9,10 +9,11 @@ const UNDER_WAY = ["accepted", "sent"];
 const NOT_DONE = ["refused", "failed"];
 const LATE_NS = 1.5e9;
 
-/** Whether an event says that what moves was made safe. */
-function madeSafe({ source, kind, body }) {
+/** Whether an event says that what moves was made safe: a stop, control that was lost, a trip that acted. */
+function madeSafe({ source, kind, body }, status) {
   if (source !== "control") return false;
-  return Boolean(body.stop) || body.control === "lost" || (kind === "alarm" && Boolean(body.interlock));
+  const lock = kind === "alarm" && status.interlocks.find(({ name }) => name === body.interlock);
+  return Boolean(body.stop) || body.control === "lost" || (lock && lock.kind === "trip");
 }
 
 function patternOf({ kind, body }, wanted) {
@@ -21,9 +22,9 @@ function patternOf({ kind, body }, wanted) {
   return body.arguments?.[wanted.argument] ?? null;
 }
 
-/** The commands of the status in the shape of events, newest first. */
+/** The commands of the status in the shape of events, newest first; when they were is not told there. */
 function commandsAsEvents(status) {
-  return (status?.commands ?? []).map((body) => ({ id: body.id, kind: "command", body, time_ns: body.time_ns ?? 0 }));
+  return (status.commands ?? []).map((body) => ({ id: body.id, kind: "command", body, time_ns: 0 })).reverse();
 }
 
 /** What the valves of one instrument were last told: `{ name: { value, state, at_ns } }`. */
@@ -35,7 +36,7 @@ function toldOf(instrument, valves, status) {
   const known = new Set(events.value.map(({ id }) => id));
   const rest = commandsAsEvents(status).filter(({ id }) => !known.has(id));
   for (const event of [...events.value, ...rest]) {
-    if (madeSafe(event)) return safe(event.time_ns);
+    if (madeSafe(event, status)) return safe(event.time_ns);
     const pattern = event.body.instrument === instrument ? patternOf(event, wanted) : null;
     if (pattern?.length === valves.length) {
       const { state } = event.body;
@@ -76,6 +77,16 @@ export const valves = computed(() => {
 export function toldNow(instrument) {
   const own = valves.peek().filter((one) => one.instrument === instrument);
   return Object.fromEntries(own.map((one) => [one.name, one.told]));
+}
+
+/** Say a command that sets a pattern of valves as people do: which open. "" for any other command. */
+export function patternText(instrument, command, given) {
+  const own = siblings(control.value?.actuators ?? [], instrument, true);
+  const pattern = patternOrder(instrument, own.length);
+  const values = pattern?.command === command ? given?.[pattern.argument] : null;
+  if (values?.length !== own.length) return "";
+  const open = own.filter((_, i) => values[i]).map(({ name }) => name);
+  return open.length ? `${open.join(", ")} ${wordFor(own[0], 1)}` : `all ${wordFor(own[0], 0)}`;
 }
 
 /** What a valve's value is called. */

@@ -7,7 +7,7 @@ export const controlApi = {
   release: (by) => post("control/lease/release", { by }),
   breakLease: (by) => post("control/lease/break", { by }),
   handOver: (by, to) => post("control/lease/handover", { by, to }),
-  arm: (target, by, ttlS) => post("control/arm", { target, by, ttl_s: ttlS }),
+  arm: (target, order, ttlS) => post("control/arm", { target, ...order, ttl_s: ttlS }),
   disarm: (target, by) => post("control/disarm", { target, by }),
   resetStop: (by, confirm) => post("control/stop/reset", confirm === undefined ? { by } : { by, confirm }),
   resetInterlock: (name, by) => post(`control/interlocks/${part(name)}/reset`, { by }),

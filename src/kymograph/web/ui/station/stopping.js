@@ -9,7 +9,6 @@ import { person } from "./person.js";
 const ANSWER_MS = 2500;
 const AGAIN_MS = 400;
 const GIVE_UP_MS = 30_000;
-const BOUNCE_MS = 300;
 
 /**
  * What became of the last press: `{ state, tries, detail, sent }`, or null. `state` is `sending`, `sent`,
@@ -51,7 +50,6 @@ function outcome({ status, content }, tries) {
 /** Send the stop until it is answered. A press during that begins anew. */
 export async function stopAll() {
   const began = performance.now();
-  if (began - pressedAt < BOUNCE_MS) return; // the click that follows the press of a finger
   pressedAt = began;
   makeWay();
   const body = JSON.stringify({ by: person.peek(), reason: "" });
