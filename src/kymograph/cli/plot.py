@@ -106,14 +106,14 @@ def plot(  # noqa: PLR0913 - options for a person, not a call to get right
 def _find(what: str, data: Path | None) -> _Found:
     """Return what an argument stands for: a file, a recording's folder, or a recording's name or id."""
     from kymograph.plot.files import SUFFIXES, FileStream
-    from kymograph.plot.recorded import recorded
+    from kymograph.plot.recorded import recorded, recording_name
 
     path = Path(what)
     if path.is_file() or (path.suffix.lower() in SUFFIXES and data is None):
         folder = path.parent if (path.parent / "recording.json").is_file() else None
         return _Found(path.stem, [FileStream(path)], folder, path.parent)
     if path.is_dir():
-        return _Found(path.absolute().name, recorded(path), path, Path())
+        return _Found(recording_name(path), recorded(path), path, Path())
     if data is None:
         raise NotFound(f"there is no {what}", hint="a recording's name or id needs --data FOLDER")
     return _named(what, data)
@@ -165,7 +165,7 @@ def _wish(path: Path, found: Sequence[_Found], span: Span, options: tuple[str, s
 
     channels, group, title, width = options
     patterns = tuple(filter(None, (one.strip() for one in channels.split(","))))
-    points = int(width)
+    points = 2 * int(width)
     if path.suffix.lower() == ".html":
         count = max(len(source.quantities) for one in found for source in one.sources)
         points = max(1000, min(_PAGE_POINTS // count, _PAGE_POINTS_MAX))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from math import ceil
 
 import numpy as np
 
@@ -52,7 +53,7 @@ class Drawing:
         text = f"{when}{_duration(seconds)} · {grouped(self.rows)} rows"
         worst = max((track.rows / max(track.points, 1) for track in self.tracks), default=1.0)
         if worst > 1:
-            text += f", each point the lowest and highest of {grouped(round(worst))}"
+            text += f", each point the lowest and highest of {grouped(ceil(worst))}"
         return text
 
     def note(self) -> str:

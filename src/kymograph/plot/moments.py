@@ -57,7 +57,10 @@ def _text(event: Event) -> str:
 
 def _command(body: Mapping[str, Any]) -> str:
     arguments: Mapping[str, Any] = body.get("arguments") or {}
-    values = " ".join(f"{key}={_short(value)}" for key, value in arguments.items())
+    named = len(arguments) > 1
+    values = " ".join(
+        f"{key}={_short(value)}" if named else _short(value) for key, value in arguments.items()
+    )
     state = str(body.get("state") or "")
     told = "" if state in _FINE or not state else f" ({state.replace('_', ' ')})"
     return f"{body.get('instrument', '')} {body.get('command', '')} {values}".strip() + told

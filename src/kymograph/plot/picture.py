@@ -213,7 +213,7 @@ def _line(axes: Any, times: Floats, track: Track, line: Line, colour: str) -> No
     steps = bool(line.quantity.labels)
     if track.reduced:
         axes.fill_between(
-            times, line.low, line.high, facecolor=colour, edgecolor=colour, linewidth=0.6, alpha=0.75,
+            times, line.low, line.high, facecolor=f"{colour}80", edgecolor=f"{colour}d8", linewidth=0.6,
             step="post" if steps else None,
         )  # fmt: skip
     else:
@@ -233,7 +233,7 @@ def _labels(axes: Any, panel: Panel, height_pt: float) -> None:
     for at, line in enumerate(panel.lines):
         there = line.high[np.isfinite(line.high)]
         ends.append((float((there[-1] - low) / (high - low)) * height_pt, at))
-    ends.sort(key=lambda end: (round(end[0] / 6), -end[1]))
+    ends.sort(key=lambda end: (round(end[0] / 2), -end[1]))
     size = min(8.0, height_pt / len(ends) - 1)
     for (_, at), y in zip(ends, _spread([y for y, _ in ends], size + 1.5, height_pt), strict=True):
         axes.annotate(

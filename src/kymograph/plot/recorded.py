@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kymograph.model.channel import Stream
-from kymograph.model.errors import NotFound
+from kymograph.model.errors import Corrupt, NotFound
 from kymograph.plot.source import Piece, Quantity, Watch
 from kymograph.service.reduce import View
 from kymograph.service.viewing import view_recording
 from kymograph.store.parts import Span
 from kymograph.store.reader import RecordingReader
+from kymograph.store.recording_folder import RecordingFolder
 
 
 class RecordedStream:
@@ -57,3 +58,11 @@ def recorded(folder: Path) -> list[RecordedStream]:
         )
         raise NotFound(f"{folder} is not a recording's folder", hint=hint) from None
     return [RecordedStream(reader, stream) for stream in reader.recording.streams]
+
+
+def recording_name(folder: Path) -> str:
+    """Return what a recording is called; its folder's name where that cannot be read."""
+    try:
+        return RecordingFolder(folder).recording().name
+    except (NotFound, Corrupt):
+        return folder.absolute().name

@@ -149,7 +149,7 @@ def test_events_have_their_first_time_and_their_last_word(tmp_path):
     found = moments(folder, Span(T0, None))
     assert found == [
         Moment(T0 + 5, "mark", "tank open"), Moment(T0 + 6, "alarm", "y" * 59 + "…"),
-        Moment(T0 + 7, "command", "stand set_valves valves=011 (timed out)"),
+        Moment(T0 + 7, "command", "stand set_valves 011 (timed out)"),
     ]  # fmt: skip
 
 
