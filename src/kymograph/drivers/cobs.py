@@ -38,6 +38,8 @@ def decode(stuffed: bytes) -> bytearray | None:
 
     It visits the codes only: a frame has one where a zero was, and one more for each 254 bytes.
     """
+    if 0 in stuffed:
+        return None
     out = bytearray(stuffed)
     at, size = 0, len(stuffed)
     full: list[int] = []
@@ -47,8 +49,6 @@ def decode(stuffed: bytes) -> bytearray | None:
         at += code
         if code == 0xFF:
             full.append(at)
-        elif code == 0:
-            return None
     if at != size or not size:
         return None
     for place in reversed(full):

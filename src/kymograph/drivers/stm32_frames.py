@@ -114,6 +114,9 @@ class FrameDecoder:
         self._rest = b""
         self._seq: int = -1
         self._next_us: int = 0
+        self._count = 0
+        self._head = b""
+        """How the next frame begins if it is like the last and nothing is missing."""
         self.begin()
 
     def begin(self) -> None:
@@ -122,6 +125,8 @@ class FrameDecoder:
         self._in_step = False
         self._damaged = False
         self._seq = -1
+        self._head = b""
+        self._raw_bytes = 0
         self._arrival_ns = 0
 
     def take(self, data: bytes, arrival_ns: int) -> list[Run]:
@@ -159,6 +164,11 @@ class FrameDecoder:
 
     def _add(self, raw: bytearray, arrival_ns: int, pieces: list[_Piece]) -> None:
         """Put a sound frame of samples where it belongs: with those before it, or after a gap."""
+        if pieces and self._head and raw.startswith(self._head) and len(raw) == self._raw_bytes:
+            self.counters.frames_good += 1
+            pieces[-1].bodies.append(raw)
+            self._went_on((self._seq + 1) & 0xFFFF, self._next_us, arrival_ns)
+            return
         size = len(raw) - _CRC_BYTES
         fields: tuple[int, ...] = _SAMPLES.unpack_from(raw) if size >= _HEAD_BYTES else _NONE
         _, _, seq, t0_us, dt_us, channels, count = fields
@@ -176,10 +186,16 @@ class FrameDecoder:
         if not (joined and pieces):
             pieces.append(self._opened(joined, lost_frames, late_us, dt_us, arrival_ns))
         pieces[-1].bodies.append(raw)
-        self.dt_us = dt_us
-        self._seq = (seq + 1) & 0xFFFF
-        self._next_us = t0_us + count * dt_us & 0xFFFF_FFFF
+        self.dt_us, self._count, self._raw_bytes = dt_us, count, len(raw)
+        self._went_on((seq + 1) & 0xFFFF, t0_us, arrival_ns)
+
+    def _went_on(self, next_seq: int, t0_us: int, arrival_ns: int) -> None:
+        """Expect the frame after one that began at `t0_us`."""
+        dt_us, count = self.dt_us, self._count
+        self._seq = next_seq
+        self._next_us = next_us = t0_us + count * dt_us & 0xFFFF_FFFF
         self._arrival_ns = arrival_ns
+        self._head = _SAMPLES.pack(SAMPLES, VERSION, next_seq, next_us, dt_us, self.channels, count)
 
     def _opened(self, joined: bool, lost_frames: int, late_us: int, dt_us: int, arrival_ns: int) -> _Piece:
         """Begin a piece after a gap, after the device began anew, or simply with the first of this read."""

@@ -74,13 +74,19 @@ class RecorderQueue:
                 self._items.append(loss)
                 self._condition.notify()
 
-    def take(self, timeout_s: float) -> list[Block | Lost]:
-        """Return everything that waits, oldest first; wait for something at most that long."""
+    def take(self, timeout_s: float, gather_s: float = 0.0) -> list[Block | Lost]:
+        """Return everything that waits, oldest first; wait for something at most that long.
+
+        Once there is something, more is let gather for `gather_s`: few large writes cost less than many
+        small ones, and so does waking up for them.
+        """
         with self._condition:
             if not self._items and not self._woken and timeout_s > 0:
                 self._waiting = True
                 self._condition.wait(timeout_s)
                 self._waiting = False
+            if gather_s > 0 and self._items and not self._woken:
+                self._condition.wait_for(lambda: self._woken, min(gather_s, timeout_s))
             self._woken = False
             items, self._items = self._items, deque()
             self._open_losses.clear()

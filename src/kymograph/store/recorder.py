@@ -34,6 +34,8 @@ from kymograph.store.tails import Tails
 
 log = logging.getLogger(__name__)
 
+GATHER_S: Final = 0.05
+"""Blocks are let gather for so long before they are written; a flush that is due comes first."""
 _NS: Final = 1_000_000_000
 
 
@@ -249,7 +251,8 @@ class Recorder:
     def _step(self, tails: Tails, schedule: _Schedule) -> bool:
         """Take what waits to the disk, and do what is due; return whether that was the last of it."""
         stopping = bool(self._stop_how)
-        items = self._queue.take(0.0 if stopping else schedule.wait_s(bool(tails.waiting_bytes)))
+        wait_s = 0.0 if stopping else schedule.wait_s(bool(tails.waiting_bytes))
+        items = self._queue.take(wait_s, GATHER_S)
         tails.write(items)
         if schedule.flush_due() or tails.waiting_bytes >= limits.JOURNAL_UNSYNCED_BYTES_MAX:
             tails.flush()
