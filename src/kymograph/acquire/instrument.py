@@ -186,15 +186,15 @@ class Instrument:
         """Go on with another driver, made anew, and bring it to where the old one was wanted.
 
         Raises:
-            Refused: its streams are not those of the old one.
+            Refused: its streams, or what it moves and how that is safe, are not those of the old one.
         """
         fresh = make()
-        if {s.name: layout(s) for s in fresh.streams()} != {
-            name: layout(feed.stream) for name, feed in self.feeds.items()
-        }:
+        before = {name: layout(feed.stream) for name, feed in self.feeds.items()}
+        same = {s.name: layout(s) for s in fresh.streams()} == before
+        if not same or tuple(fresh.actuators()) != tuple(self.motion.actuators):
+            what = "what it moves and how that is safe" if same else "the channels or the rate"
             raise Refused(
-                f"these options change the channels or the rate of {self.name}",
-                hint="put them in the station file and restart",
+                f"these options change {what} of {self.name}", hint="put them in the station file and restart"
             )
 
         def work() -> None:

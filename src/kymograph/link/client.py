@@ -128,9 +128,11 @@ class EngineClient(RingHistory):
         """See `StationService.act`."""
         return self._call("act", instrument=instrument, action=action)
 
-    def configure(self, instrument: str, options: Mapping[str, Any], port: str | None = None) -> Plain:
+    def configure(
+        self, instrument: str, options: Mapping[str, Any], port: str | None = None, by: str = ""
+    ) -> Plain:
         """See `StationService.configure`."""
-        return self._call("configure", instrument=instrument, options=options, port=port)
+        return self._call("configure", instrument=instrument, options=options, port=port, by=by)
 
     def command(
         self,

@@ -222,7 +222,9 @@ class StationService(Protocol):
         return the status."""
         ...
 
-    def configure(self, instrument: str, options: Mapping[str, Any], port: str | None = None) -> Plain:
+    def configure(
+        self, instrument: str, options: Mapping[str, Any], port: str | None = None, by: str = ""
+    ) -> Plain:
         """Change some of an instrument's options, or where it is; it goes back to what it was doing.
 
         `port` is a serial device or a TCP port; an instrument that is simulated stays so.

@@ -96,6 +96,7 @@ class Interlocking:
         self._interlocks = read_interlocks(tables, self._by_name.values())
         self._clock = clock
         self._act = act
+        self._open: dict[str, bool] = {}
         self.any = bool(tables)
         """Whether there are any."""
 
@@ -107,8 +108,18 @@ class Interlocking:
     def tick(self) -> None:
         """Look at the time, and at words. Several times a second."""
         now_ns = self._clock.monotonic_ns()
+        for instrument in self._by_name.values():
+            self._see_link(instrument, now_ns)
         self._tell_words(now_ns)
         self._done(self._interlocks.tick(now_ns))
+
+    def _see_link(self, instrument: Instrument, now_ns: int) -> None:
+        """Take what a device said last for lost with its link."""
+        was_open, is_open = self._open.get(instrument.name, False), instrument.motion.is_open
+        self._open[instrument.name] = is_open
+        if was_open and not is_open:
+            for stream in instrument.streams:
+                self._done(self._interlocks.forget(stream.name, now_ns))
 
     def check(self, instrument: str, targets: Iterable[str], surely: bool) -> None:
         """Let what is to move these pass, or refuse it.

@@ -23,6 +23,8 @@ from kymograph.model.event import Event
 log = logging.getLogger(__name__)
 
 Tell = Callable[[Event], None]
+CONTROL: Final = "control"
+"""The source of events about who may move what: they belong to every recording."""
 _WAIT_S: Final = 1.0
 """How long somebody waits for a line to be on the disk: a card that stalls must not hold a command up."""
 
@@ -45,7 +47,7 @@ class Ledger:
 
     def event(self, kind: str, body: Mapping[str, Any]) -> None:
         """Tell everybody of something about control."""
-        self._tell(Event(str(uuid4()), self._clock.now_ns(), "control", kind, dict(body)))
+        self._tell(Event(str(uuid4()), self._clock.now_ns(), CONTROL, kind, dict(body)))
 
     def line(self, who: str, what: str, body: Mapping[str, Any], wait: bool = False) -> None:
         """Have a line of the audit written; `wait` until it is on the disk, but not for long."""

@@ -22,6 +22,7 @@ from kymograph.service.contract import BlockSink, Plain
 from kymograph.service.controls import Controls
 from kymograph.service.history import RingHistory
 from kymograph.service.instruments import Instruments
+from kymograph.service.ledger import CONTROL
 from kymograph.service.orders import Order
 from kymograph.service.recording_desk import SHUTDOWN_PAST_S, TRIGGER, RecordingDesk
 from kymograph.service.recordings import Recordings
@@ -141,6 +142,7 @@ class Station(RingHistory):
             its_own = event.body.get("recording_id") == recorder.recording.id
             if (
                 event.kind == "clock"
+                or event.source == CONTROL
                 or event.source[:4] == RUN
                 or about in owners
                 or (event.source[:8] == TRIGGER and its_own)
@@ -235,10 +237,13 @@ class Station(RingHistory):
         self._instruments.get(instrument).act(action)
         return self._instruments.status(instrument)
 
-    def configure(self, instrument: str, options: Mapping[str, Any], port: str | None = None) -> Plain:
+    def configure(
+        self, instrument: str, options: Mapping[str, Any], port: str | None = None, by: str = ""
+    ) -> Plain:
         """See `StationService.configure`."""
         self._instruments.configure(instrument, options, port)
         told = {"options": dict(options), **({} if port is None else {"port": port})}
+        self.control.note(by, "configured", {"instrument": instrument, **told})
         self._notice(f"instrument/{instrument}", "state", told)
         return self.instrument(instrument)
 

@@ -24,6 +24,7 @@ class Bench:
         self.wire = []
         self.pressure = 1.0
         self.gone = False
+        self.safe = 0.0
         self.shows = True
         self.obeys = True
         self.answers = threading.Event()
@@ -39,13 +40,14 @@ class Tank(Driver[DriverOptions]):
     def __init__(self, options, clock, port=""):
         super().__init__(options, clock, port)
         self.places = {"valve": 0.0, "lighter": 0.0}
+        self.safe = self.bench.safe
 
     def streams(self):
         return [Stream("reading", (Channel("p", "float64", "bar"),), 0.0)]
 
     def actuators(self):
         return [
-            Actuator("valve", safe=0.0, labels=("closed", "open")),
+            Actuator("valve", safe=self.safe, labels=("closed", "open")),
             Actuator("lighter", safe=0.0, labels=("off", "on")),
         ]
 

@@ -120,3 +120,36 @@ def test_the_audit_has_it_all(make, tmp_path):
     told = (tmp_path / "data" / "audit.jsonl").read_text()
     for what in ("command accepted", "command acknowledged", "command refused", "stop all", "Ben", "Eve"):
         assert what in told
+
+
+def test_a_link_that_is_lost_trips_at_once(make, bench):
+    station = make(high=TRIP | {"max_age_s": 3600})
+    bench.gone = True
+    until(lambda: station.control.status()["interlocks"][0]["state"] == "tripped")
+    bench.gone = False
+
+
+def test_what_is_told_of_control_stands_in_the_recordings(make, tmp_path):
+    station = make()
+    recording = station.record_start({"name": "hot"})
+    turn(station, 1)
+    station.control.stop_all("Eve", "leak")
+
+    def told():
+        [path] = (tmp_path / "data" / "recordings").glob("*/events.jsonl")
+        return [json.loads(line) for line in path.read_text().splitlines()]
+
+    until(lambda: any(event["source"] == "control" for event in told()))
+    station.record_stop(recording["id"])
+    states = [event["body"]["state"] for event in told() if event["kind"] == "command"]
+    assert states == ["accepted", "sent", "acknowledged", "verified"]
+    assert [e["body"]["stop"]["by"] for e in told() if e["source"] == "control"] == ["Eve"]
+
+
+def test_what_is_safe_is_not_changed_while_it_runs(make, bench):
+    station = make()
+    bench.safe = 1.0
+    with pytest.raises(Refused, match="how that is safe"):
+        station.configure("tank", {}, by="Ana")
+    bench.safe = 0.0
+    station.configure("tank", {}, by="Ana")

@@ -47,11 +47,10 @@ def act(
     "/{name}/settings",
     response_model=InstrumentDetail,
     responses=problems(404, 409, 502),
-    dependencies=[needs(CONTROL)],
 )
-def configure(front: FrontDep, name: str, settings: Settings) -> dict[str, Any]:
+def configure(front: FrontDep, caller: Controller, name: str, settings: Settings) -> dict[str, Any]:
     """Change some options, or the port; the instrument goes back to what it was doing."""
-    return front.engine.configure(name, settings.options, settings.port)
+    return front.engine.configure(name, settings.options, settings.port, caller.signs(""))
 
 
 @router.post("/{name}/commands/{command}", responses=problems(404, 409, 502))
