@@ -57,7 +57,8 @@ class Runs:
         self._files = SequenceFiles(config.control.sequences, catalogue_of(drivers, streams))
         self._starting = threading.Lock()
         self._emergencies = threading.Lock()
-        self._current: Driving | None = None
+        self._known: tuple[Driving, ...] = ()
+        """The last run, and those before it that are not over yet: an emergency does not wait for them."""
         self._emergency: Emergency | None = None
         self._ready: _Prepared | None = None
         """What an emergency runs."""
@@ -85,6 +86,13 @@ class Runs:
             if not current.over.wait(_LAST_S):
                 current.drop("the engine was stopped during its last steps")
                 current.over.wait(_LAST_S)
+
+    @property
+    def _current(self) -> Driving | None:
+        return self._known[0] if self._known else None
+
+    def _put_first(self, driving: Driving) -> None:
+        self._known = (driving, *(one for one in self._known if not one.over.is_set()))
 
     # -- sequences -----------------------------------------------------------------------------------------
     def sequences(self) -> list[Plain]:
@@ -116,14 +124,13 @@ class Runs:
             driving = Driving(run, replace(ticket, by=lease.holder, lease=lease), self._means)
             with self._emergencies:
                 self._refuse_emergency()
-                self._current = driving
+                self._put_first(driving)
             driving.begin()
         return driving.to_dict()
 
     def list(self, limit: int = 100) -> list[Plain]:
         """See `RunService.list`."""
-        current = self._current
-        first = [] if current is None else [current.to_dict()]
+        first = [driving.to_dict() for driving in self._known]
         known = {one["id"] for one in first}
         rest = (one for one in self._means.records.newest(_NOT_LISTED) if one["id"] not in known)
         items = islice(chain(first, rest), min(limit, RUNS_LISTED_MAX))
@@ -131,9 +138,9 @@ class Runs:
 
     def get(self, id: str) -> Plain:
         """See `RunService.get`."""
-        current = self._current
-        if current is not None and current.ticket.id == id:
-            return current.to_dict()
+        for driving in self._known:
+            if driving.ticket.id == id:
+                return driving.to_dict()
         return _as_told(self._means.records.get(id))
 
     def pause(self, id: str, by: str) -> Plain:
@@ -186,16 +193,16 @@ class Runs:
                 return going
             run = Run(found.sequence, parameters, self._files.catalogue.names)
             made = Emergency(run, self._ticket(self._ready, by, False), self._means, self._files.catalogue)
-            before, self._current, self._emergency = self._current, made, made
+            before, self._emergency = self._current, made
+            self._put_first(made)
             if before is not None:
                 before.drop(f"emergency by {by}")
             made.begin()
         return made
 
     def _upset(self, reason: str) -> None:
-        for one in {self._current, self._emergency}:
-            if one is not None:
-                one.upset(reason)
+        for driving in self._known:
+            driving.upset(reason)
 
     # -- what is asked before ------------------------------------------------------------------------------
     def _refuse_busy(self) -> None:
@@ -271,9 +278,9 @@ class Runs:
         }  # fmt: skip
 
     def _going(self, run_id: str) -> Driving:
-        current = self._current
-        if current is not None and current.ticket.id == run_id:
-            return current
+        for driving in self._known:
+            if driving.ticket.id == run_id:
+                return driving
         state = self.get(run_id)["state"]
         raise Conflict(f"this run is {state}", state=state)
 

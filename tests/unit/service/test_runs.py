@@ -3,6 +3,8 @@
 import json
 import threading
 import time
+from contextlib import suppress
+from random import Random
 
 import numpy as np
 import pytest
@@ -504,3 +506,117 @@ def test_where_no_emergency_fits_everything_is_stopped(make):
         {"step": "tank: safe state", "outcome": "verified", "detail": "the device itself says so"}
     ]
     assert station.control.status()["stopped"] and WIRE == ["safe"]
+
+
+def unplug(station, random):
+    FAULTS.add("unplugged")
+    time.sleep(random.random() * 0.05)
+    if random.random() < 0.5:
+        until(lambda: station.instruments()[0]["state"] == "fault")
+    FAULTS.discard("unplugged")
+
+
+def trip(station, random):
+    VALUE[0] = 40.0
+    time.sleep(random.random() * 0.03)
+    VALUE[0] = 1.0
+
+
+def stop(station, random):
+    station.control.stop_all("Eve", "history")
+
+
+def emergency(station, random):
+    caller = threading.Thread(target=station.runs.emergency, args=("Eve",))
+    caller.start()
+    CALLERS.append(caller)
+
+
+def abort(station, random):
+    station.runs.abort(station.runs.list(1)[0]["id"], "Ben")
+
+
+def pause(station, random):
+    station.runs.pause(station.runs.list(1)[0]["id"], "Ben")
+
+
+def resume(station, random):
+    station.runs.resume(station.runs.list(1)[0]["id"], "Ana")
+
+
+def lose(station, random):
+    lost(station, random.choice(["given back", "broken", "handed over"]))
+
+
+def come_true(station, random):
+    VALUE[0] = 20.0
+
+
+def another(station, random):
+    start(station, by=random.choice(["Ana", "Ben"]))
+
+
+CALLERS: list[threading.Thread] = []
+FALLS = [unplug, trip, stop, emergency, abort, pause, resume, lose, come_true, another]
+MILD = [pause, resume, another]
+
+
+@pytest.mark.parametrize("histories", [10, pytest.param(300, marks=pytest.mark.slow)])
+@pytest.mark.timeout(900)
+def test_however_a_run_ends_everything_ends_safe(make, histories):
+    high = {"trip": "tank.p > 30", "actions": "safe", "applies_to": ["tank"], "max_age_s": 5}
+    station = make({"emergency": EMERGENCY.replace("0.2", "0.02")}, interlocks={"high": high})
+    for seed in range(histories):
+        history(station, Random(seed))
+
+
+def settle(station):
+    """Bring the station back to where a run can be started."""
+    VALUE[0] = 1.0
+    FAULTS.clear()
+    until(lambda: station.instruments()[0]["state"] == "acquiring")
+    if station.control.status()["stopped"]:
+        station.control.reset_stop("Ana", station.control.reset_stop("Ana")["confirm"])
+    station.control.give_up("admin", break_=True)
+    lock = station.control.status()["interlocks"][0]
+    if lock["state"] == "tripped":
+        until(lambda: reset(station))
+    until(lambda: station.control.status()["interlocks"][0]["state"] == "ok")
+    until(lambda: station.control.status()["actuators"][0]["value"] == 0)
+
+
+def reset(station):
+    try:
+        return station.control.reset_interlock("high", "Ana")
+    except Refused:
+        return None
+
+
+def history(station, random):
+    settle(station)
+    run_id = start(station)
+    told = []
+    for fall in [
+        *random.choices(MILD, k=random.randrange(3)),
+        *random.choices(FALLS, k=random.randrange(1, 4)),
+    ]:
+        time.sleep(random.random() * 0.02)
+        told.append(fall.__name__)
+        try:
+            fall(station, random)
+        except (Conflict, Refused, NotFound):
+            pass  # also an answer
+    for one in list(station.runs.list(20)):
+        if one["ended_ns"] is None and one["state"] in ("running", "paused"):
+            with suppress(Conflict):  # it has ended meanwhile
+                station.runs.abort(one["id"], "the end")
+    while CALLERS:
+        CALLERS.pop().join(20)
+    run = ended(station, run_id)
+    until(lambda: all(one["ended_ns"] for one in station.runs.list(20)))
+    until(lambda: station.control.status()["actuators"][0]["value"] == 0)
+    assert run["state"] in ("done", "aborted", "failed"), told
+    kept = until(lambda: (kept := record_of(station, run_id))["ended_ns"] and kept)
+    assert kept["state"] == run["state"], told
+    if "emergency" not in run["reason"]:
+        assert run["asked"][-1]["always"], (told, run)
