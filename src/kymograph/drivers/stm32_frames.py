@@ -110,11 +110,12 @@ class FrameDecoder:
         """What has come and nobody has taken yet."""
         self.channels_seen = 0
         """Of sound frames of samples, also those that do not fit."""
-        self.dt_us = 0
+        self.dt_us: int = 0
         self._rest = b""
         self._seq: int = -1
         self._next_us: int = 0
-        self._count = 0
+        self._count: int = 0
+        self._raw_bytes: int = 0
         self._head = b""
         """How the next frame begins if it is like the last and nothing is missing."""
         self.begin()
@@ -126,7 +127,6 @@ class FrameDecoder:
         self._damaged = False
         self._seq = -1
         self._head = b""
-        self._raw_bytes = 0
         self._arrival_ns = 0
 
     def take(self, data: bytes, arrival_ns: int) -> list[Run]:
