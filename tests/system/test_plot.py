@@ -65,4 +65,3 @@ def test_an_ended_recording_by_its_folder(station, tmp_path):
         folder, "-o", out, "--channels", "stand.P*,thrust", "--last", "1s", "--title", "A firing"
     )
     assert out.read_bytes().startswith(b"<?xml")
-    assert "did you mean thrust?" in plot(folder, "-o", out, "--force", "--channels", "trust", code=2)

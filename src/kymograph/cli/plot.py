@@ -83,8 +83,8 @@ def plot(  # noqa: PLR0913 - options for a person, not a call to get right
         bool, typer.Option("--events/--no-events", help="Marks, commands and alarms of the recording.")
     ] = True,
     title: Annotated[str, typer.Option(help="In place of the recording's or the file's name.")] = "",
-    width: Annotated[int, typer.Option(min=300, max=20_000, help="Pixels.")] = 1600,
-    height: Annotated[int, typer.Option(min=0, max=20_000, help="Pixels; 0 is as the panels want.")] = 0,
+    width: Annotated[int, typer.Option(min=300, max=10_000, help="Pixels.")] = 1600,
+    height: Annotated[int, typer.Option(min=0, max=10_000, help="Pixels; 0 is as the panels want.")] = 0,
     dpi: Annotated[int, typer.Option(min=50, max=600, help="Pixels an inch: how large text is.")] = 150,
     force: Annotated[bool, typer.Option("--force", help="Write over a file that exists.")] = False,
     as_json: output.Json = False,

@@ -16,13 +16,17 @@ from kymograph.plot.source import Quantity
 
 TIME_NAMES: Final = ("time_ns", "timestamp", "time", "Time", "Timestamp", "datetime", "t")
 """What a column of times may be called, the best first."""
+NO_TIME: Final = np.iinfo(np.int64).min
+"""Where a row has no time; NumPy's own NaT is the same number."""
 _MAGNITUDES: Final = ((1e17, 1), (1e14, 1_000), (1e11, 1_000_000))
 """From which number on a time since 1970 is in ns, µs, ms; below it is in seconds."""
 _TITLE: Final = re.compile(r"(?P<name>.+?) ?\[(?P<unit>[^\]]*)\]")
 
 
-def to_ns(values: Column) -> Times:
+def to_ns(values: Column, name: str = "") -> Times:
     """Return times as nanoseconds: of dates, or of numbers in s, ms, µs or ns, whichever their size says.
+
+    A column called `time_ns` is what it says. Where there is no time it is `NO_TIME`.
 
     Raises:
         Corrupt: they are no times.
@@ -35,15 +39,14 @@ def to_ns(values: Column) -> Times:
         raise Corrupt("its column of times has no times")
     if not len(values):
         return np.empty(0, np.int64)
-    size = float(np.nanmax(np.abs(values))) if values.dtype.kind == "f" else float(np.abs(values).max())
+    size = float(np.abs(values[np.isfinite(values)]).max(initial=0))
     scale = next((scale for least, scale in _MAGNITUDES if size >= least), 1_000_000_000)
+    scale = 1 if name == "time_ns" else scale
     if values.dtype.kind in "iu":
         return values.astype(np.int64) * scale
     whole = np.floor(values)
-    fraction = np.rint((values - whole) * scale)
-    return np.where(np.isnan(values), 0, whole).astype(np.int64) * scale + np.nan_to_num(fraction).astype(
-        np.int64
-    )
+    fraction = np.nan_to_num(np.rint((values - whole) * scale)).astype(np.int64)
+    return np.where(np.isfinite(values), np.nan_to_num(whole).astype(np.int64) * scale + fraction, NO_TIME)
 
 
 def _of_texts(values: Column) -> Times:

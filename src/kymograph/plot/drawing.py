@@ -50,7 +50,7 @@ class Drawing:
         first, last = self.extent
         seconds = (last - first) / 1e9
         when = "" if self.counted else f"{_moment(first, seconds)} – {_end(first, last, seconds)} UTC · "
-        text = f"{when}{_duration(seconds)} · {grouped(self.rows)} rows"
+        text = f"{when}{_duration(seconds)} · {grouped(self.rows)} {'row' if self.rows == 1 else 'rows'}"
         worst = max((track.rows / max(track.points, 1) for track in self.tracks), default=1.0)
         if worst > 1:
             text += f", each point the lowest and highest of {grouped(ceil(worst))}"

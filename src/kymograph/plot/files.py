@@ -13,7 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from kymograph.model.errors import Corrupt, InvalidInput, NotFound
-from kymograph.plot.columns import with_units
+from kymograph.plot.columns import NO_TIME, with_units
 from kymograph.plot.readers import Csv, Hdf5, JsonLines, Parquet
 from kymograph.plot.source import Piece, Quantity
 from kymograph.service.reduce import Reducer, View, Watch
@@ -99,6 +99,9 @@ class FileStream:
 
 
 def _within(piece: Piece, span: Span) -> Iterator[Piece]:
+    there = piece.time_ns != NO_TIME
+    if not there.all():
+        piece = Piece(piece.time_ns[there], [column[there] for column in piece.columns])
     times = piece.time_ns
     if not len(times):
         return

@@ -34,6 +34,7 @@ def make(sources: Sequence[Source], wish: Wish, moments: Sequence[Moment], watch
         InvalidInput: there are no rows, or there is no such channel.
         Corrupt: a file is damaged.
     """
+    arrange([], wish.grouping)  # before much is read
     chosen = choose(sources, wish.channels)
     around: list[Turn] = []
     straight: list[Chosen] = []

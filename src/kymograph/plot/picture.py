@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 
+from kymograph.model.errors import InvalidInput
 from kymograph.plot.drawing import Drawing, tick_words
 from kymograph.plot.moments import Moment
 from kymograph.plot.panels import Panel, sign
@@ -32,6 +33,7 @@ _STYLE: Final = {
 _PANEL_IN: Final = 1.55
 _PANEL_IN_MIN: Final = 0.85
 _HEIGHT_IN_MAX: Final = 24.0
+_PLOT_IN_MIN: Final = 1.5
 _TURN_IN: Final = 4.4
 _LABEL_ROWS: Final = 3
 _NAME_CHARS: Final = 22
@@ -90,6 +92,7 @@ class _Page:
         self._height = size.height / size.dpi or (
             self._head + self._strip + self._foot + turns + panel * len(drawing.panels)
         )
+        _check(size, 0.75 + self._right + _PLOT_IN_MIN, size.height / size.dpi - room + _PANEL_IN_MIN * count)
         self.figure: Any = figures.Figure(figsize=(self._width, self._height), facecolor="white")
 
     def fill(self) -> None:
@@ -205,6 +208,16 @@ class _Page:
                 self._place(left, top + 0.55, side, side), projection="polar", facecolor="none"
             )
             _turn(axes, turn)
+
+
+def _check(size: Size, width_in: float, height_in: float) -> None:
+    """Refuse a picture with less room than its panels need, in inches."""
+    for what, pixels, least in (("wide", size.width, width_in), ("high", size.height, height_in)):
+        if pixels and pixels < least * size.dpi:
+            raise InvalidInput(
+                f"{pixels} pixels are not {what} enough for this plot at {size.dpi} dpi",
+                hint=f"give {round(least * size.dpi)}, a lower --dpi, or fewer --channels",
+            )
 
 
 def _line(axes: Any, times: Floats, track: Track, line: Line, colour: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from kymograph.model.block import Column
 from kymograph.model.errors import Corrupt
 from kymograph.model.limits import BLOCK_ROWS_MAX
-from kymograph.plot.columns import TIME_NAMES, quantity_of, time_column, to_ns
+from kymograph.plot.columns import NO_TIME, TIME_NAMES, quantity_of, time_column, to_ns
 from kymograph.plot.source import Piece, Quantity
 from kymograph.store.formats.arrow import unwrap
 
@@ -108,7 +108,7 @@ class Hdf5:
         with self._open() as root:
             for start in range(0, self.rows, BLOCK_ROWS_MAX):
                 part = slice(start, start + BLOCK_ROWS_MAX)
-                yield Piece(to_ns(root[self._time][part]), [root[name][part] for name in columns])
+                yield Piece(to_ns(root[self._time][part], self._time), [root[name][part] for name in columns])
 
     def _open(self) -> Any:
         h5py: Any = import_module("h5py")
@@ -140,7 +140,7 @@ class JsonLines:
         """See `Reader.pieces`."""
         with self._path.open("rb") as file:
             while lines := [json.loads(line) for line in islice(file, _LINES)]:
-                times = to_ns(np.array([line[self._time] for line in lines]))
+                times = to_ns(np.array([line[self._time] for line in lines]), self._time)
                 yield Piece(times, [_floats(line.get(name) for line in lines) for name in columns])
 
 
@@ -184,17 +184,22 @@ def _told(name: str, facts: Mapping[str, str]) -> Quantity:
 
 
 def _piece(batch: Any, time: str, columns: Sequence[str]) -> Piece:
-    return Piece(to_ns(_array(batch.column(time))), [_array(batch.column(name)) for name in columns])
+    return Piece(to_ns(_array(batch.column(time)), time), [_array(batch.column(name)) for name in columns])
 
 
 def _array(array: Any) -> Column:
     """Return an Arrow array of numbers or times as a NumPy array, NaN where a value is missing."""
     pa: Any = import_module("pyarrow")
     kind = array.type
-    if pa.types.is_timestamp(kind) and not array.null_count:
-        return unwrap(array.cast(pa.timestamp("ns", kind.tz)), np.dtype("<i8")).view("M8[ns]")
+    if pa.types.is_timestamp(kind):
+        whole = array.cast(pa.timestamp("ns", kind.tz)).cast(pa.int64())
+        return unwrap(_filled(whole, NO_TIME), np.dtype("<i8")).view("M8[ns]")
     if not _is_number(kind):
         raise Corrupt("a column is neither of numbers nor of times")
     if array.null_count:
-        array = import_module("pyarrow.compute").fill_null(array.cast(pa.float64()), float("nan"))
+        array = _filled(array.cast(pa.float64()), float("nan"))
     return unwrap(array, np.dtype(array.type.to_pandas_dtype()))
+
+
+def _filled(array: Any, value: float) -> Any:
+    return import_module("pyarrow.compute").fill_null(array, value) if array.null_count else array

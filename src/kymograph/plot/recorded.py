@@ -23,8 +23,9 @@ class RecordedStream:
         self.name = stream.name
         self.rate_hz = stream.rate_hz
         self.quantities = tuple(Quantity(c.name, c.unit, c.labels) for c in stream.channels)
-        self._extent = reader.extent(stream.name)
-        self.rows = reader.rows(stream.name)
+        found = reader.summary(stream.name)
+        self._extent = (found.first_ns, found.last_ns) if found.rows else None
+        self.rows = found.rows
 
     def extent(self) -> tuple[int, int] | None:
         """See `Source.extent`."""

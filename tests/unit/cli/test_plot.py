@@ -59,6 +59,8 @@ def test_a_file_that_exists_is_not_written_over(log, capsys):
     (["-o", "a.pdf"], ".png, .svg"),
     (["--group", "colour"], "auto, unit"),
     (["--last", "soon"], "no duration"),
+    (["--height", "300"], "high enough"),
+    (["--width", "300"], "wide enough"),
     (["--last", "2s", "--start", "1"], "both given"),
 ])  # fmt: skip
 def test_what_cannot_be_drawn_is_told(log, capsys, arguments, told):

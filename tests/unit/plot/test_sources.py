@@ -56,8 +56,9 @@ def test_a_recording_is_read_with_its_open_journal(tmp_path):
 def test_a_file_of_somebody_else(tmp_path):
     path = tmp_path / "theirs.parquet"
     columns = {
-        "time": pa.array([0, 1_000_000, 2_000_000], pa.timestamp("us")),
-        "a": pa.array([1, None, 3]), "name": pa.array(["x", "y", "z"]), "b [mm]": pa.array([1.5, 2.5, None]),
+        "time": pa.array([0, 1_000_000, 2_000_000, None], pa.timestamp("us")),
+        "a": pa.array([1, None, 3, 4]), "name": pa.array(["x", "y", "z", ""]),
+        "b [mm]": pa.array([1.5, 2.5, None, 4.0]),
     }  # fmt: skip
     pq.write_table(pa.table(columns), path)
     source = FileStream(path)

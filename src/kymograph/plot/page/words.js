@@ -23,8 +23,8 @@ function number(value) {
 
 /** Write a tick of an axis whose ticks are so far apart. */
 function tick(value, step) {
-  const digits = Math.max(0, Math.min(9, -Math.floor(Math.log10(step) + 1e-9)));
-  return grouped(value.toFixed(digits));
+  const decimals = Number(step.toPrecision(4)).toFixed(9).replace(/0+$/, "").split(".")[1];
+  return grouped(value.toFixed(decimals.length));
 }
 
 function grouped(text) {
