@@ -133,10 +133,15 @@ class Audience:
         intake = Intake(asyncio.get_running_loop(), self._offer)
         control = await self._place.looks.run(stand.control)
         self._standing = Standing(tuple(control["valves"]), tuple(control["troubles"]))
-        self._subscription = await self._place.looks.run(
-            lambda: stand.engine.subscribe([stand.stream], intake)
-        )
+        self._subscription = await self._place.looks.run(lambda: self._follow(stand, intake))
         self._looking = asyncio.get_running_loop().create_task(self._look_on(front))
+
+    def _follow(self, stand: Stand, intake: Intake) -> Subscription:
+        name = stand.stream
+        [channels] = [one["channels"] for one in stand.engine.streams() if one["name"] == name]
+        if strange := self._place.formulas.channels - {channel["name"] for channel in channels}:
+            log.warning("[faces.teststand] wants channels that %s has not: %s", name, ", ".join(strange))
+        return stand.engine.subscribe([name], intake)
 
     async def _shut(self) -> None:
         subscription, self._subscription = self._subscription, None
