@@ -28,7 +28,7 @@ from annotated_types import Len
 from kymograph.drivers.base import DriverOptions, LinkLoad, command
 from kymograph.drivers.shapes import PortDriver
 from kymograph.drivers.stm32_binary import FrameWire, frames_heard
-from kymograph.drivers.stm32_channels import SCENARIOS, VALVES, actuators, endangered, stream, to_pattern
+from kymograph.drivers.stm32_channels import VALVES, actuators, endangered, stream, to_pattern, to_scenario
 from kymograph.drivers.stm32_options import Stm32Options, link_load, rate_warning
 from kymograph.drivers.stm32_orders import NACK, STATUS, Answer, Order, Wire, hint_for
 from kymograph.drivers.stm32_text import TextWire
@@ -36,7 +36,7 @@ from kymograph.model.actuator import Actuator
 from kymograph.model.block import Rows
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
-from kymograph.model.errors import DeviceError, DeviceSilent, InvalidInput, PortError, Refused, TimedOut
+from kymograph.model.errors import DeviceError, DeviceSilent, PortError, Refused, TimedOut, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -318,6 +318,8 @@ class Stm32(PortDriver[Stm32Options]):
         if not (wait and self.options.acknowledges):
             return {"command": order.name, "outcome": "unverified", "acknowledged": False}
         answer = self._answer(order, self.options.ack_timeout_s)
+        if answer is None and self.stop_wanted.is_set():
+            raise Unavailable(f"a stop came over {order.name}", hint="whether it was obeyed is not known")
         if answer is None:
             raise TimedOut(
                 f"the controller did not acknowledge {order.name} within {self.options.ack_timeout_s:g} s",
@@ -353,11 +355,7 @@ class Stm32(PortDriver[Stm32Options]):
     @command
     def scenario(self, name: str, wait: bool = True) -> dict[str, Any]:
         """Let the controller run a scenario of its own; `outcome` is `acknowledged` or `unverified`."""
-        if name not in SCENARIOS:
-            raise InvalidInput(
-                f"the controller has no scenario {name}", hint=f"it has: {', '.join(SCENARIOS)}"
-            )
-        return self._carry_out(self._wire.scenario(name), wait)
+        return self._carry_out(self._wire.scenario(to_scenario(name)), wait)
 
     @command
     def emergency(self) -> dict[str, Any]:

@@ -99,6 +99,17 @@ def to_pattern(valves: Sequence[int]) -> str:
     return "".join("1" if valve else "0" for valve in valves)
 
 
+def to_scenario(name: str) -> str:
+    """Return the name of a scenario that the controller has.
+
+    Raises:
+        InvalidInput: it has none of that name.
+    """
+    if name not in SCENARIOS:
+        raise InvalidInput(f"the controller has no scenario {name}", hint=f"it has: {', '.join(SCENARIOS)}")
+    return name
+
+
 def to_bits(pattern: str) -> int:
     """Return a pattern as the number that frames carry: the first digit is bit 8."""
     return int(pattern, 2)

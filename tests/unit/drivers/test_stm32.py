@@ -16,7 +16,15 @@ from kymograph.drivers import registry
 from kymograph.drivers.stm32_channels import NAMES, VALVES
 from kymograph.model.block import Rows
 from kymograph.model.clock import Clock
-from kymograph.model.errors import ConfigError, DeviceError, DeviceSilent, InvalidInput, Refused, TimedOut
+from kymograph.model.errors import (
+    ConfigError,
+    DeviceError,
+    DeviceSilent,
+    InvalidInput,
+    Refused,
+    TimedOut,
+    Unavailable,
+)
 from kymograph.sim import registry as simulators
 from kymograph.sim.simulation import Simulation
 from kymograph.sim.wire import PtyWire
@@ -309,7 +317,7 @@ def test_rows_go_on_while_an_answer_is_awaited(bench: Callable[..., Bench]) -> N
 
     driver.deliver = watch
     began = time.monotonic()
-    with pytest.raises(TimedOut):
+    with pytest.raises(Unavailable, match="a stop came over"):
         driver.set_valves(PATTERN)
     assert time.monotonic() - began < 8
     with pytest.raises(Refused, match="made safe"):

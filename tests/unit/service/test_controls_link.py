@@ -110,3 +110,23 @@ def test_a_device_that_wants_signs_of_life_has_them_while_nothing_is_acquired(ma
     until(lambda: station.control.status()["actuators"][0]["value"] == 1, 20)
     station.act("stand", "close")
     until(is_at(simulation, CLOSED), 20)
+
+
+def test_a_stop_that_comes_over_a_command_leaves_it_unknown_and_wins(make):
+    station, simulation = make({}, ack_timeout_s=10)
+    simulation.fault("mute on")
+    errors = []
+
+    def give():
+        try:
+            set_valves(station, OPEN)
+        except KymographError as error:
+            errors.append(error)
+
+    giver = threading.Thread(target=give)
+    giver.start()
+    until(is_at(simulation, OPEN), 20)
+    assert station.control.stop_all("Eve")["sent"] == {"stand": "sent"}
+    giver.join(20)
+    until(is_at(simulation, CLOSED), 20)
+    assert len(errors) == 1 and last(station)["state"] == "unknown"
