@@ -11,7 +11,9 @@ import pytest
 
 from kymograph.model.errors import KymographError, NotFound, Unavailable
 from kymograph.model.limits import LIVE_SUBSCRIPTIONS_MAX
-from kymograph.web.live.outbox import ANSWERS_MAX, Outbox
+from kymograph.web.live.encoding import Encoded
+from kymograph.web.live.outbox import ANSWERS_MAX, Gap, Outbox
+from kymograph.web.live.views import View
 
 Wait = Callable[..., Awaitable[None]]
 
@@ -80,6 +82,43 @@ def test_unread_answers_are_bounded(make_listener: Any) -> None:
         assert not outbox.overrun
         outbox.put("{}")
         assert outbox.overrun
+
+    asyncio.run(run())
+
+
+class Subscribed:
+    """Whose rows they are."""
+
+    id = "a"
+    closed = False
+
+    def gap_message(self, gap: Gap) -> str:
+        raise AssertionError(f"nothing is lost here: {gap}")
+
+
+def test_what_is_under_way_is_not_overtaken(
+    memory_station: Any, make_listener: Any, wait_until: Wait
+) -> None:
+    async def run() -> None:
+        listener, subscribed = make_listener(), Subscribed()
+        outbox = Outbox(listener, asyncio.get_running_loop().time)
+
+        def put() -> None:
+            block = memory_station.make(1, deliver=False)
+            piece = View(block.stream, "raw").piece([block])
+            outbox.put_rows(subscribed, piece, Encoded(piece, "json"))
+
+        put()
+        assert len(listener.heard) == 1, "nothing waits: it was sent at once"
+        sending = asyncio.ensure_future(outbox.run())
+        listener.taking.clear()
+        put()
+        await wait_until(lambda: outbox.sending_since_s is not None, "rows under way")
+        listener.taking.set()  # there is room, but the rows under way have not gone yet
+        put()
+        await wait_until(lambda: len(listener.heard) == 3)
+        sending.cancel()
+        assert [seq for _, seq, _ in listener.ranges()] == [0, 1, 2]
 
     asyncio.run(run())
 
