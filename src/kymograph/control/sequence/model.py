@@ -30,7 +30,7 @@ ANSWER_S: Final = 5.0
 
 _REFERENCE: Final = re.compile(r"\$\{([A-Za-z_]\w*)\}")
 
-Reference: TypeAlias = Annotated[str, Field(pattern=r"^\$\{[A-Za-z_]\w*\}$")]
+Reference: TypeAlias = Annotated[str, Field(pattern=r"^\$\{[A-Za-z_][A-Za-z0-9_]*\}$")]
 Seconds: TypeAlias = Annotated[float, Field(ge=0, le=SEQUENCE_WAIT_S_MAX, allow_inf_nan=False)] | Reference
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=1000)]
 
@@ -174,7 +174,7 @@ class Sequence(Part):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     description: str = ""
-    parameters: dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w{0,63}$")], Parameter] = {}
+    parameters: dict[Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")], Parameter] = {}
     steps: tuple[Step, ...]
     always: tuple[Step, ...] = ()
     file: str = ""
