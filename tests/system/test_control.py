@@ -11,6 +11,7 @@ import urllib.request
 
 import pytest
 
+from kymograph.cli.app import run
 from tests.running import RunningStation, until
 
 pytestmark = pytest.mark.timeout(120)
@@ -208,22 +209,45 @@ def test_stop_all_on_the_command_line_needs_no_front(station):
     until(lambda: positions(station) == CLOSED, what="the safe state")
 
 
-def test_the_command_line_can_do_it_all(station):
+def test_the_command_line_can_do_it_all(station, capsys):
     def ask(*arguments, code=0):
-        done = kymograph("control", *arguments, "--data", station.data, "--json")
-        assert done.returncode == code, done.stdout + done.stderr
-        return json.loads(done.stdout or done.stderr)
+        assert run(["control", *arguments, "--data", str(station.data), "--json"]) == code
+        said = capsys.readouterr()
+        return json.loads(said.out or said.err)
 
-    assert ask("take", "--by", "Ana")["holder"] == "Ana"
+    assert ask("take", "--by", "Ana", "--for", "300")["holder"] == "Ana"
     moved = ask("command", "stand", "set_valves", "valves=100000000", "--by", "Ana")
     assert moved["state"] == "verified" and positions(station) == OPEN
     error = ask("command", "stand", "set_valves", "valves=000000000", "--by", "Ben", code=1)["error"]
     assert "Ana" in error["message"]
+    assert ask("command", "stand", "dance", "--by", "Ana", code=1)["error"]["code"] == "not_found"
     assert ask("arm", "stand.PURGE2", "--by", "Ana")["target"] == "stand.PURGE2"
+    assert ask("disarm", "stand.PURGE2")["armed"] == []
     assert ask("hand-over", "Ben", "--by", "Ana")["holder"] == "Ben"
     assert ask("break")["lease"] is None
-    text = kymograph("control", "status", "--data", station.data, check=True).stdout
+    assert ask("reset-interlock", "tank")["stopped"] is False
+    station.call("POST", "/v1/control/stop", {"by": "Eve"})
+    number = ask("reset-stop")["confirm"]
+    assert not ask("reset-stop", "--confirm", str(number))["stopped"]
+    assert run(["control", "status", "--data", str(station.data)]) == 0
+    text = capsys.readouterr().out
     assert "Control: nobody" in text and "stand.RELIEF1" in text and "verified" in text
+
+
+def test_control_is_held_from_the_command_line_until_it_is_interrupted(station):
+    command = [sys.executable, "-m", "kymograph", "control", "take", "--hold", "--for", "2", "--by", "Ana"]
+    holding = subprocess.Popen([*command, "--data", str(station.data)], stderr=subprocess.DEVNULL)
+    try:
+        until(
+            lambda: (held := control(station)["lease"]) and held["held_s"] > 2.2, what="a lease that is kept"
+        )
+        valves(station, OPEN)
+        holding.send_signal(signal.SIGINT)
+        assert holding.wait(20) == 0
+    finally:
+        holding.kill()
+    assert control(station)["lease"] is None
+    until(lambda: positions(station) == CLOSED, what="the safe state after control was given back")
 
 
 def test_the_audit_tells_it_all_and_nobody_can_change_it(station, tmp_path):
