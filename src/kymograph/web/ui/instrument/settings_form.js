@@ -1,6 +1,7 @@
 // The settings of an instrument and the commands its driver knows, as forms.
 import { html, useState } from "../html.js";
 import { api } from "../station/api.js";
+import { control, order } from "../station/control.js";
 import { attempt } from "../station/state.js";
 import { toast } from "../shell/toasts.js";
 import { SchemaForm } from "./schema_form.js";
@@ -68,10 +69,16 @@ export function Settings({ detail, onChanged }) {
   `;
 }
 
+/** What moves something is told under the lease of who is at this page, and never takes one by the way. */
+function orderFor(instrument) {
+  const moving = control.peek()?.actuators.some((one) => one.instrument === instrument);
+  return moving ? order() : {};
+}
+
 function Command({ instrument, command }) {
   const [result, setResult] = useState(null);
   const run = async (values) => {
-    const answer = await attempt(api.command(instrument, command.name, values));
+    const answer = await attempt(api.command(instrument, command.name, values, orderFor(instrument)));
     if (answer === undefined) return undefined;
     setResult(answer);
     return answer ?? true;

@@ -18,8 +18,8 @@ function Vessel({ medium, x, y, w, h, title, channel }) {
   return html`
     <g class="vessel vessel--${medium}" transform="translate(${x - w / 2} ${y - h / 2})">
       <rect width=${w} height=${h} rx=${h / 3.2} />
-      <text class="vessel__title" x=${w / 2} y=${h / 2 - 10}>${title}</text>
-      <text class="vessel__value" x=${w / 2} y=${h / 2 + 15}>${bar(channel)}</text>
+      <text class="vessel__title" x=${w / 2} y=${h > 62 ? h / 2 - 15 : h / 2 - 8}>${title}</text>
+      <text class="vessel__value" x=${w / 2} y=${h > 62 ? h / 2 + 9 : h / 2 + 16}>${bar(channel)}</text>
       <text class="vessel__unit" x=${w / 2} y=${h / 2 + 27}>${h > 62 ? `${channel} bar` : ""}</text>
     </g>
   `;

@@ -58,6 +58,7 @@ function textOf(event) {
   if (isRun(event)) return runText(body);
   if (body.stop) return `everything was stopped by ${body.stop.by}${body.stop.reason ? `: ${body.stop.reason}` : ""}`;
   if (body.was && body.stop === null) return `the stop was reset by ${body.by}; nothing moved`;
+  if (body.armed) return `${body.by} armed ${body.armed} for ${body.ttl_s} s`;
   if (body.control) return `control ${body.control}: ${body.holder ?? body.to ?? ""} ${body.why ?? ""}`;
   if (body.interlock) return `interlock ${body.interlock}: ${body.state}. ${body.reason ?? ""}`;
   return eventText(event);

@@ -17,6 +17,10 @@ function lostText({ value, instrument }) {
   return owner?.device?.position_lost ? owner.activity || "position lost: it counts from its start" : "";
 }
 
+function placeText(value) {
+  return value === null || value === undefined ? number(null) : value.toFixed(1).replace("-", "−");
+}
+
 function Scale({ actuator }) {
   const { low, high, value } = actuator;
   const share = (v) => `${Math.min(100, Math.max(0, ((v - low) / (high - low)) * 100))}%`;
@@ -24,7 +28,7 @@ function Scale({ actuator }) {
     <div class="scale2" aria-hidden="true">
       <i class="scale2__zero" style=${{ left: share(0) }}></i>
       ${value !== null && value !== undefined && html`<i class="scale2__at" style=${{ left: share(value) }}></i>`}
-      <span>${number(low)}</span><span>${number(high)}${unitSign(actuator.unit)}</span>
+      <span>${placeText(low)}</span><span>${placeText(high)}${unitSign(actuator.unit)}</span>
     </div>
   `;
 }
@@ -85,7 +89,7 @@ function Stepper({ actuator, movable }) {
     <article class="stepper ${busy ? "stepper--moving" : ""}" aria-label="Motor ${actuator.name}" data-motor=${actuator.name}>
       <header>
         <h3>${actuator.name}</h3>
-        <p class="stepper__at"><b>${number(actuator.value)}</b>${unitSign(actuator.unit)}</p>
+        <p class="stepper__at"><b>${placeText(actuator.value)}</b>${unitSign(actuator.unit)}</p>
       </header>
       <${Scale} actuator=${actuator} />
       ${lost && html`<p class="stepper__lost"><${Icon} name="alert" />${lost}</p>`}

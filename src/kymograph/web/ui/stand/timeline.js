@@ -18,8 +18,10 @@ function isGroup({ text }) {
   return text.endsWith(":");
 }
 
+/** Seconds as 4.5 s, or from a minute on as 1:08. */
 function secondsText(s) {
-  return s < 60 ? `${s.toFixed(s < 10 ? 1 : 0)} s` : `${Math.floor(s / 60)} min ${Math.round(s % 60)} s`;
+  if (s < 60) return `${s.toFixed(s < 10 ? 1 : 0)} s`;
+  return `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 }
 
 function whenText({ earliest_s: from, latest_s: to }) {

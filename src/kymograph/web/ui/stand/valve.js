@@ -53,9 +53,10 @@ export function Valve({ valve, kind = "valve", medium = "", place, refused, onPr
       </svg>
       <${Word} valve=${valve} />
       ${
-        valve.standing !== "there"
+        ["moving", "unverified"].includes(valve.standing)
           ? html`<span class="valve__note">${valve.standing}</span>`
-          : isSafe(valve) && html`<span class="valve__safe" title="its safe state"><${Icon} name="shield" /></span>`
+          : isSafe(valve) &&
+            html`<span class="valve__safe" title="its safe state"><${Icon} name="shield" /></span>`
       }
     </button>
   `;

@@ -94,7 +94,7 @@ export async function refreshAll() {
     ),
     quietly(
       api.events(),
-      items((list) => (events.value = list)),
+      items((list) => (events.value = lastOfEach(list))),
     ),
   ]);
 }
@@ -129,6 +129,19 @@ function onEvent(message) {
 /** When an event was first told of. */
 function firstOf(event) {
   return event.first_ns ?? event.time_ns;
+}
+
+/** Of a list, newest first, that has every revision: the last of each event, where the first one was. */
+function lastOfEach(list) {
+  const last = new Map();
+  for (const event of list) {
+    const known = last.get(event.id);
+    if (!known || (event.revision ?? 0) > (known.revision ?? 0)) last.set(event.id, event);
+  }
+  const first = new Map(list.map((event) => [event.id, event]));
+  return list
+    .filter((event) => first.get(event.id) === event)
+    .map((event) => ({ ...last.get(event.id), first_ns: event.time_ns }));
 }
 
 function onProblem(message) {
