@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from kymograph.cli.app import run
 from kymograph.model.event import Event
+from tests.running import until
 from tests.unit.plot.made import T0, recording, tell
 
 
@@ -79,7 +80,7 @@ def test_it_says_what_it_is_and_draws_every_panel(page: Page) -> None:
     expect(page.locator("#note")).to_have_text("Without values: T1")
     expect(page.locator("#moments li")).to_have_text("tank <b>open</b>")
     expect(page.locator("h2").first).to_have_text("P1bar")
-    page.wait_for_function("coloured(0) > 200 && coloured(1) > 200")
+    until(lambda: page.evaluate("coloured(0) > 200 && coloured(1) > 200"))
     assert page.evaluate("[tick(2.5, 2.5), tick(-1500, 500), tick(0.3, 0.05), tick(1e-7, 1e-7)]") == [
         "2.5", "\u22121\u202f500", "0.30", "0.0000001",
     ]  # fmt: skip
@@ -88,22 +89,14 @@ def test_it_says_what_it_is_and_draws_every_panel(page: Page) -> None:
 def test_dragging_zooms_all_panels_and_a_double_click_shows_all(page: Page) -> None:
     whole = shown(page)[0]
     drag(page, 0.5, 0.6)
-    page.wait_for_function(
-        "(whole) => plots.every(({ plot: { scales: { x } } }) => x.max - x.min < whole * 0.2)", arg=whole
-    )
+    until(lambda: all(seconds < whole * 0.2 for seconds in shown(page)))
     assert len(set(shown(page))) == 1
     page.locator(".u-over").first.dblclick()
-    page.wait_for_function(
-        "(whole) => plots.every(({ plot: { scales: { x } } }) => x.max - x.min === whole)", arg=whole
-    )
+    until(lambda: set(shown(page)) == {whole})
     page.get_by_role("button", name="Zoom in").click()
-    page.wait_for_function(
-        "(whole) => plots[1].plot.scales.x.max - plots[1].plot.scales.x.min < whole", arg=whole
-    )
+    until(lambda: all(seconds < whole for seconds in shown(page)))
     page.keyboard.press("Escape")
-    page.wait_for_function(
-        "(whole) => plots[1].plot.scales.x.max - plots[1].plot.scales.x.min === whole", arg=whole
-    )
+    until(lambda: set(shown(page)) == {whole})
 
 
 def test_the_pointer_reads_values_and_a_click_hides_a_line(page: Page) -> None:
@@ -113,15 +106,15 @@ def test_the_pointer_reads_values_and_a_click_hides_a_line(page: Page) -> None:
     expect(page.get_by_role("button", name="P1")).to_contain_text("…")
     expect(page.get_by_role("button", name="valve")).to_contain_text("shut")
     page.get_by_role("button", name="P1").click()
-    page.wait_for_function("plots[0].plot.series.slice(1).every(({ show }) => !show)")
-    page.wait_for_function("coloured(1) > 200")
+    until(lambda: page.evaluate("plots[0].plot.series.slice(1).every(({ show }) => !show)"))
+    until(lambda: page.evaluate("coloured(1) > 200"))
 
 
 def test_it_is_dark_or_light_as_the_reader_is(page: Page) -> None:
     body = page.locator("body")
     page.emulate_media(color_scheme="dark")
     expect(body).to_have_css("background-color", "rgb(20, 18, 16)")
-    page.wait_for_function("coloured(0) > 200")
+    until(lambda: page.evaluate("coloured(0) > 200"))
     page.emulate_media(color_scheme="light")
     expect(body).to_have_css("background-color", "rgb(247, 244, 238)")
-    page.wait_for_function("coloured(0) > 200")
+    until(lambda: page.evaluate("coloured(0) > 200"))

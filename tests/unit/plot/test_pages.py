@@ -85,4 +85,4 @@ def test_a_file_of_one_row_can_be_drawn(tmp_path):
     path.write_text(path.read_text().splitlines()[0] + "\n")
     drawing = make([FileStream(path)], Wish("a"), [], lambda rows: None)
     picture.draw(drawing, io.BytesIO(), ".png", Size())
-    assert drawing.rows == 1 and "1 row\"" in page_of(drawing)
+    assert drawing.rows == 1 and '1 row"' in page_of(drawing)
