@@ -169,6 +169,8 @@ SEQUENCE_WAIT_S_MAX: Final = 86_400.0
 """Seconds of one wait or timeout: what takes longer than a day is several sequences."""
 SEQUENCE_STEPS_AT_ONCE_MAX: Final = 1000
 """Steps that a run does without looking up; more wait for the next turn, so that an abort is heard."""
+SEQUENCE_BYTES_MAX: Final = 1024 * 1024
+"""Bytes of one sequence file: more is no text that a person reads before it is run."""
 SEQUENCES_MAX: Final = 200
 """Sequence files of one station that are listed."""
 RUN_EVENTS_PER_S_MAX: Final = 10

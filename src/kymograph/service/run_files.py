@@ -13,7 +13,7 @@ from kymograph.control.sequence.read import SUFFIX, Fault, built_in, load, read
 from kymograph.control.sequence.timeline import timeline
 from kymograph.control.sequence.validate import check
 from kymograph.model.errors import InvalidInput, KymographError, NotFound
-from kymograph.model.limits import SEQUENCES_MAX
+from kymograph.model.limits import SEQUENCE_BYTES_MAX, SEQUENCES_MAX
 from kymograph.service.contract import Plain
 
 log = logging.getLogger(__name__)
@@ -95,6 +95,8 @@ class SequenceFiles:
             known = self._read.get(path)
             if known is not None and known[0] == version:
                 return known[1]
+            if stat.st_size > SEQUENCE_BYTES_MAX:
+                raise InvalidInput(f"{path} has {stat.st_size} bytes; {SEQUENCE_BYTES_MAX} are read at most")
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError):
             load(path)  # says what is wrong
@@ -105,6 +107,15 @@ class SequenceFiles:
             raise InvalidInput(reason, faults=[Fault(str(path), 1, reason)._asdict()])
         self._read[path] = (version, made)
         return made
+
+    def warn(self) -> None:
+        """Say in the log which of the station's own files cannot be run, as the station starts."""
+        for told in self.list():
+            if told["problems"] and not told["built_in"]:
+                first = told["problems"][0]
+                log.warning(
+                    "the sequence %s cannot be run: line %s: %s", told["name"], first["line"], first["reason"]
+                )
 
     # -- as plain data -------------------------------------------------------------------------------------
     def list(self) -> list[Plain]:
@@ -182,6 +193,7 @@ def _faults(error: InvalidInput) -> list[Plain]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text("utf-8", "replace")
+        with path.open("r", encoding="utf-8", errors="replace") as file:
+            return file.read(SEQUENCE_BYTES_MAX)
     except OSError:
         return ""

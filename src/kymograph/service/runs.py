@@ -69,6 +69,7 @@ class Runs:
         """Close the records that a killed engine left open, and have what an emergency needs at hand."""
         for record in self._means.records.close_open(KILLED):
             log.warning("the run %s of %s was cut off", record["id"], record.get("sequence"))
+        self._files.warn()
         if not self._means.controls.movers:
             return
         fitting = self._files.emergency(self._tables)

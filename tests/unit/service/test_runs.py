@@ -16,6 +16,7 @@ from kymograph.model.actuator import Actuator
 from kymograph.model.block import Rows
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.errors import Conflict, DeviceError, InvalidInput, NotFound, Refused
+from kymograph.model.limits import SEQUENCE_BYTES_MAX
 from kymograph.service.runs import KILLED
 from kymograph.service.station import Station
 
@@ -186,11 +187,13 @@ def test_a_run_goes_through_and_leaves_its_record(make):
 
 def test_what_is_wrong_is_told_before_anything_moves(make):
     wrong = ONE.replace("name: one", "name: wrong").replace("tank.p > 10", "tank.q > 10")
-    station = make({"wrong": wrong, "two": ONE, "broken": "name: [\n"})
+    large = "# " + "x" * SEQUENCE_BYTES_MAX
+    station = make({"wrong": wrong, "two": ONE, "broken": "name: [\n", "large": large})
     for name, error in (
         ("wrong", InvalidInput),
         ("broken", InvalidInput),
         ("none", NotFound),
+        ("large", InvalidInput),
         ("two", InvalidInput),
     ):
         with pytest.raises(error):
@@ -205,6 +208,7 @@ def test_what_is_wrong_is_told_before_anything_moves(make):
     assert listed["broken"]["problems"] and listed["two"]["problems"] and listed["burning"]["built_in"]
     assert station.runs.sequence("one")["text"] == ONE and station.runs.sequence("one")["timeline"]
     assert station.runs.sequence("broken")["timeline"] == []
+    assert len(station.runs.sequence("large")["text"]) == SEQUENCE_BYTES_MAX
     assert station.runs.validate("one", {"last": 9})["ok"] is False
     assert station.runs.validate("one", {"last": 4})["timeline"]
     assert WIRE == [] and station.runs.list() == []
