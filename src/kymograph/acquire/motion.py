@@ -55,6 +55,11 @@ class Motion:
         """Return where each actuator is, as the device itself last said; None if it did not."""
         return self._driver().read_back()
 
+    def to_list(self) -> list[dict[str, Any]]:
+        """Return each actuator as plain data, with the `value` at which the device says that it is."""
+        told = self.read_back()
+        return [{**one.to_dict(), "value": told.get(one.name)} for one in self.actuators]
+
     def make_safe(self) -> Future[bool]:
         """Bring every actuator to its safe value, before anything else that waits; does not wait for it.
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Final, NamedTuple
 
 from kymograph.model.errors import Conflict, InvalidInput, NotFound, TimedOut, TooMany
@@ -114,7 +115,8 @@ class Commands:
         """Take what makes ids, and what makes UTC of a monotonic time."""
         self._new_id = new_id
         self._utc_ns = utc_ns
-        self._commands: dict[str, Command] = {}
+        self._waiting: dict[str, Command] = {}
+        self._ended: dict[str, Command] = {}
         self._keys: dict[str, str] = {}
 
     def get(self, command_id: str) -> Command:
@@ -123,20 +125,19 @@ class Commands:
         Raises:
             NotFound: never given, or ended long ago.
         """
-        try:
-            return self._commands[command_id]
-        except KeyError:
-            raise NotFound(f"there is no command {command_id}", hint="ended ones are forgotten") from None
+        command = self._waiting.get(command_id) or self._ended.get(command_id)
+        if command is None:
+            raise NotFound(f"there is no command {command_id}", hint="ended ones are forgotten")
+        return command
 
     def waiting(self) -> list[Command]:
         """Return those that have not ended, oldest first."""
-        return [command for command in self._commands.values() if not command.ended]
+        return list(self._waiting.values())
 
     def newest(self, count: int) -> list[Command]:
         """Return those that have not ended, and the last ones that have; the newest last."""
-        waiting = self.waiting()
-        ended = [command for command in self._commands.values() if command.ended]
-        return [*ended[-count:], *waiting]
+        ended = list(islice(reversed(self._ended.values()), count))
+        return [*reversed(ended), *self._waiting.values()]
 
     def accept(self, request: Request, now_ns: int) -> Step:
         """Take a request on; of a repeated key, return the command that it was.
@@ -209,15 +210,15 @@ class Commands:
         if command.state != SENT:
             raise Conflict(f"{command.request.command} is {command.state}", command_id=command_id)
         deadline_ns = now_ns + int(seen_s * 1e9)
-        self._commands[command_id] = left = replace(command, answer=answer, deadline_ns=deadline_ns)
+        self._waiting[command_id] = left = replace(command, answer=answer, deadline_ns=deadline_ns)
         return left
 
     def rest(self, command_id: str) -> Command:
         """Look no more for what a device shows: it shows nothing, and its acknowledgement was the end."""
         command = self.get(command_id)
-        self._commands[command_id] = replace(command, request=replace(command.request, read_back=False))
-        self._retire(command_id)
-        return self._commands[command_id]
+        rested = replace(command, request=replace(command.request, read_back=False))
+        self._file(rested)
+        return rested
 
     def end(self, command_id: str, state: str, reason: str, now_ns: int) -> Step:
         """End a command as `verified`, `refused`, `failed`, `timed_out` or `unknown`.
@@ -252,7 +253,7 @@ class Commands:
         known = self._keys.get(request.key) if request.key else None
         if known is None:
             return None
-        command = self._commands[known]
+        command = self.get(known)
         if not command.request.same(request):
             raise Conflict(
                 "this idempotency key was used for another command", hint="use a new key", command_id=known
@@ -269,21 +270,23 @@ class Commands:
         return self._keep(replace(command, state=state, revision=command.revision + 1), now_ns)
 
     def _keep(self, command: Command, now_ns: int) -> Step:
-        self._commands[command.id] = command
-        if command.ended:
-            self._retire(command.id)
+        self._file(command)
         source, time_ns = f"instrument/{command.request.instrument}", self._utc_ns(now_ns)
         return Step(
             command, Event(command.id, time_ns, source, "command", command.to_dict(), command.revision)
         )
 
-    def _retire(self, command_id: str) -> None:
-        self._commands[command_id] = self._commands.pop(command_id)  # the newest to end is forgotten last
-        ended = [command for command in self._commands.values() if command.ended]
-        for command in ended[: max(0, len(ended) - COMMANDS_KEPT_MAX)]:
-            del self._commands[command.id]
-            if self._keys.get(command.request.key) == command.id:
-                del self._keys[command.request.key]
+    def _file(self, command: Command) -> None:
+        """Put a command where it belongs now, and forget the one that ended longest ago if there are many."""
+        if not command.ended:
+            self._waiting[command.id] = command
+            return
+        self._waiting.pop(command.id, None)
+        self._ended[command.id] = command
+        if len(self._ended) > COMMANDS_KEPT_MAX:
+            oldest = self._ended.pop(next(iter(self._ended)))
+            if self._keys.get(oldest.request.key) == oldest.id:
+                del self._keys[oldest.request.key]
 
 
 _LATE: Final[Mapping[str, tuple[str, str]]] = {

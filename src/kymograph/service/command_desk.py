@@ -229,7 +229,11 @@ class CommandDesk:
 
     def _tidy(self, command_id: str) -> None:
         """Watch a command no more that has ended and was answered."""
-        if self._commands.get(command_id).ended and self._watched[command_id].answered.is_set():
+        try:
+            over = self._commands.get(command_id).ended and self._watched[command_id].answered.is_set()
+        except NotFound:
+            over = True  # so many have ended since that it is forgotten
+        if over:
             del self._watched[command_id]
 
 

@@ -327,6 +327,11 @@ class Controls:
         self._ledger.line(by, "interlock reset", {"interlock": name}, wait=True)
         return self.status()
 
+    @property
+    def alive(self) -> bool:
+        """Whether leases and interlocks are watched, where they are to be: False is for a watchdog."""
+        return self._quit.is_set() or self._thread.ident is None or self._thread.is_alive()
+
     def _watch(self) -> None:
         while not self._quit.wait(_TICK_S):
             self.tick()
@@ -375,15 +380,11 @@ class Controls:
             "lease": None if held is None else held.to_dict(now_ns),
             "armed": self._catch.to_list(),
             "interlocks": self._interlocking.to_list(),
-            "actuators": [place for one in self.movers for place in _where(one)],
+            "actuators": [
+                {"instrument": one.name, **place} for one in self.movers for place in one.motion.to_list()
+            ],
             "commands": self._desk.to_list(),
         }
-
-
-def _where(instrument: Instrument) -> Iterable[Mapping[str, Any]]:
-    told = instrument.motion.read_back()
-    for actuator in instrument.motion.actuators:
-        yield {"instrument": instrument.name, **actuator.to_dict(), "value": told.get(actuator.name)}
 
 
 def _outcome(done: Future[bool]) -> str:

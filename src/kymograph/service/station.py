@@ -113,7 +113,7 @@ class Station(RingHistory):
     @property
     def alive(self) -> bool:
         """Whether housekeeping goes round: False is for a watchdog to act on."""
-        return self.clock.monotonic_ns() - self._kept_ns < STUCK_S * 1_000_000_000
+        return self.control.alive and self.clock.monotonic_ns() - self._kept_ns < STUCK_S * 1_000_000_000
 
     def _keep(self) -> None:
         while not self._quit.wait(1.0):
