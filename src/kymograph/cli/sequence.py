@@ -97,6 +97,18 @@ def validate(
         output.tell("instruments and channels were not checked: give --station STATION.toml")
 
 
+@app.command(epilog=EXAMPLES, short_help="Print the schema, for editors.")
+def schema() -> None:
+    """Print the JSON schema of a sequence file, for editors that complete and check while one writes.
+
+    With the YAML language server the first line of a file is then:
+    # yaml-language-server: $schema=sequence.schema.json
+    """
+    from kymograph.control.sequence.schema import schema as made
+
+    output.emit(made())
+
+
 @app.command("dry-run", epilog=EXAMPLES, short_help="Print what it would tell, and when.")
 def dry_run(
     file: File,
