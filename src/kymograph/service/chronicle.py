@@ -33,7 +33,7 @@ class Chronicle:
         self._also = also
         self._newest: deque[Event] = deque(self._log.read(), NEWEST_MAX)
         self._callbacks: tuple[Callable[[dict[str, Any]], None], ...] = ()
-        self._waiting: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[Event | Callable[[], None] | None] = queue.SimpleQueue()
         self._failing = False
         self._clerk = threading.Thread(target=self._write, name="chronicle", daemon=True)
         self._clerk.start()
@@ -47,6 +47,29 @@ class Chronicle:
         self._newest.append(event)
         for callback in self._callbacks:
             callback(event.to_dict())
+
+    def replay(self, log: EventLog, told: Told, since_ns: int) -> threading.Event:
+        """Write what has happened since a time into the log of a recording that began only now.
+
+        `told` is where its events go: what does not concern it is left out. Done by the clerk, in its turn,
+        who sets what is returned.
+        """
+        done = threading.Event()
+
+        def work() -> None:
+            try:
+                known = {event.id for event in log.read()}
+                past = [
+                    event for event in self._newest if event.time_ns >= since_ns and event.id not in known
+                ]
+                missing = [event for event in past if told in self._also(event)]
+                if missing:
+                    log.append(*missing)
+            finally:
+                done.set()
+
+        self._waiting.put(work)
+        return done
 
     def newest(self, limit: int) -> list[dict[str, Any]]:
         """Return the newest events, newest first."""
@@ -68,11 +91,14 @@ class Chronicle:
 
     def _write(self) -> None:
         while (event := self._waiting.get()) is not None:
+            if not isinstance(event, Event):
+                self._try(lambda _, work=event: work(), None)
+                continue
             self.show(event)
             for write in (self._log.append, *self._also(event)):
                 self._try(write, event)
 
-    def _try(self, write: Told, event: Event) -> None:
+    def _try(self, write: Callable[[Any], None], event: Event | None) -> None:
         try:
             write(event)
         except (KymographError, OSError) as error:

@@ -33,6 +33,8 @@ PROMOTE: Final = "promote"
 TRIGGER: Final = "trigger/"
 PAST_TIMEOUT_S: Final = 20.0
 """How long the end of a recording waits for rows that are still on their way from the ring."""
+PAST_EVENTS_S: Final = 1.0
+"""How long a beginning waits for the events of its past to be written down; they come all the same."""
 SHUTDOWN_PAST_S: Final = 2.0
 """The same, at the end of the station."""
 
@@ -84,6 +86,7 @@ class RecordingDesk:
             raise
         recording = recorder.recording
         self._began[recording.id] = began
+        self._past_events(recorder, spans)
         if spans:
             self._catch_up(recorder, spans, only_past=False)
         else:
@@ -106,6 +109,7 @@ class RecordingDesk:
         except BaseException:
             self._recordings.release(recording)
             raise
+        self._past_events(recorder, spans)
         self._begun(recorder.recording, spans)
         self._catch_up(recorder, spans, only_past=True)
         return recorder.recording.to_dict()
@@ -161,6 +165,13 @@ class RecordingDesk:
             self.stop(recording_id)
         except KymographError as error:
             log.info("what was promoted has ended otherwise: %s", error)
+
+    def _past_events(self, recorder: Recorder, spans: Sequence[Span]) -> None:
+        """Let the recording know what happened in its past: commands, trips, silences."""
+        since = [span.first_ns for span in spans if span.first_ns is not None]
+        if since:
+            told = self._chronicle.replay(recorder.folder.events, recorder.add_event, min(since))
+            told.wait(PAST_EVENTS_S)
 
     def _begun(self, recording: Recording, spans: Sequence[Span]) -> None:
         body: Plain = {"recording_id": recording.id, "name": recording.name, "state": "recording"}

@@ -196,3 +196,10 @@ def test_it_says_what_stops_and_what_is_to_be_armed(tmp_path, capsys):
     told = capsys.readouterr().out
     assert 'Interlock purge: permit stand.FUEL1 == "closed" (of stand.PURGE1)' in told
     assert "To be armed first: stand.IGNITION" in told
+
+
+def test_a_trigger_of_what_is_not_there_is_refused(tmp_path):
+    sine = '[instruments.gen]\ndriver = "sine"\n[triggers.high]\n'
+    assert plan_of(tmp_path, sine + 'when = "gen.ch0 > 2"\n')
+    with pytest.raises(ConfigError, match=r"triggers\.high\.when: there is no gen\.none"):
+        plan_of(tmp_path, sine + 'when = "gen.none > 2"\n')

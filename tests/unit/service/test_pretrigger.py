@@ -269,6 +269,24 @@ def test_more_than_the_ring_holds_gives_what_it_has_and_says_so(station):
     assert seqs[0] == 0 and (np.diff(seqs) == 1).all()
 
 
+def test_what_happened_in_its_past_stands_in_the_recording_once(station):
+    acquired(station, "gen", 3000)
+    station.configure("slow", {})  # told as an event of that instrument
+    acquired(station, "gen", 6000)
+    begun = station.record_start({"name": "burn", "pre_s": 60})
+    other = station.promote({"name": "kept", "seconds": 60, "streams": ["gen"]})
+
+    def about_slow(recording):
+        events = station.recordings.files(recording["id"]).events.read()
+        return [e for e in events if e.source == "instrument/slow" and "options" in e.body]
+
+    assert len(about_slow(begun)) == 1 and about_slow(other) == []
+    station.configure("slow", {})
+    until(lambda: len(about_slow(begun)) == 2)
+    events = list(station.recordings.files(begun["id"]).events.read())
+    assert len({event.id for event in events}) == len(events)
+
+
 @pytest.mark.parametrize("wrong", [-1, "x", True, 1e9])
 def test_a_past_that_makes_no_sense(station, wrong):
     with pytest.raises(InvalidInput):
