@@ -98,7 +98,7 @@ def validate(
 
 
 @app.command(epilog=EXAMPLES, short_help="Print the schema, for editors.")
-def schema() -> None:
+def schema(as_json: output.Json = False) -> None:
     """Print the JSON schema of a sequence file, for editors that complete and check while one writes.
 
     With the YAML language server the first line of a file is then:
@@ -106,6 +106,7 @@ def schema() -> None:
     """
     from kymograph.control.sequence.schema import schema as made
 
+    del as_json  # it always is
     output.emit(made())
 
 

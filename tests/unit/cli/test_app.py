@@ -13,7 +13,7 @@ from kymograph.cli.app import run
 
 COMMANDS = [
     "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "view", "verify", "stop-all",
-    "recordings", "triggers", "control", "audit", "sequence", "run", "key",
+    "recordings", "triggers", "plot", "control", "audit", "sequence", "run", "key",
 ]  # fmt: skip
 
 
