@@ -231,8 +231,17 @@ def test_an_engine_that_is_killed_leaves_a_record_that_says_so(station: RunningS
 def test_the_nine_steps_of_the_emergency(station: RunningStation) -> None:
     run_id = start(station, by="Ana")
     is_open(station)
-    with RunningFace(station) as face:
-        told = face.emergency()
+    front = station.front()
+    assert front is not None
+    front.suspend()
+    try:
+        done = subprocess.run(
+            command("emergency", "--data", str(station.data), "--json"), capture_output=True, timeout=60
+        )
+    finally:
+        front.resume()
+    told = json.loads(done.stdout)
+    assert done.returncode == 0, told
     assert told["status"] == "ok", told
     assert [one["outcome"] for one in told["feedback"]] == ["verified"] * 10
     assert get(station, run_id)["state"] == "failed"
@@ -244,24 +253,6 @@ def test_the_nine_steps_of_the_emergency(station: RunningStation) -> None:
     due_s = [0, 0.1, 0.2, 0.3, 1.8, 2.0, 2.1, 7.1, 7.6]
     assert all(due <= at < due + 2 for at, due in zip(at_s, due_s, strict=True)), at_s
     assert station.call("GET", "/v1/control")["stopped"] and valves(station) == CLOSED
-
-
-class RunningFace:
-    """The emergency straight at the engine, as a face asks for it."""
-
-    def __init__(self, station: RunningStation) -> None:
-        from kymograph.link.client import EngineClient
-
-        self._engine = EngineClient(station.data)
-
-    def __enter__(self) -> RunningFace:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._engine.close()
-
-    def emergency(self) -> Any:
-        return self._engine.runs.emergency("Eve")
 
 
 def test_a_cable_that_is_pulled(tmp_path: Path) -> None:

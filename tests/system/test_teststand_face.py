@@ -416,7 +416,7 @@ def test_a_controller_that_acknowledges_nothing(tmp_path: Path) -> None:
         assert "acknowledge" in api.valves(OPEN, 500)["detail"]
         assert api.get("/api/status")["arduino_connected"] is False
         api.post("/api/step_motor", {"motor_id": 1, "angle": 1.0}, 500)
-        told = api.scenario("emergency")
+        told = api.post("/v1/runs/emergency", {"by": "Eve"})
         assert [one["outcome"] for one in told["feedback"]] == ["unverified"] * 3
 
 

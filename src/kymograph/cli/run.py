@@ -177,6 +177,30 @@ def abort(
     _answer(_act("abort", which, (data, url, key), by, reason), as_json)
 
 
+@app.command(short_help="Run the emergency sequence, now.")
+def emergency(
+    data: Data = None, url: Url = "", key: Key = "", by: By = "", as_json: output.Json = False
+) -> None:
+    """Run the station's emergency sequence, whoever holds control and whatever goes on.
+
+    Waits until it is over: everything is in its safe state then, and stopped. Leaves with 1 if a step failed.
+    To stop everything without any sequence: kymograph stop-all. This is software: it replaces no emergency
+    stop.
+    """
+    place = open_place(data, url, key)
+    try:
+        told = place.emergency(by or whoami())
+    finally:
+        place.close()
+    if as_json:
+        output.emit(told)
+    else:
+        output.table(("step", "", ""), [(s["step"], s["outcome"], s["detail"]) for s in told["feedback"]])
+        output.say(told["message"])
+    if told["status"] != "ok":
+        raise typer.Exit(output.FAILED)
+
+
 # -- while it goes -----------------------------------------------------------------------------------------
 def _follow(place: Place, run: dict[str, Any], by: str) -> dict[str, Any]:
     """Show a run until it is over; the first Ctrl-C asks it to end, the second leaves."""

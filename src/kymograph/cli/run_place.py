@@ -35,6 +35,10 @@ class Place(Protocol):
         """Do `pause`, `resume` or `abort`."""
         ...
 
+    def emergency(self, by: str) -> Plain:
+        """Run the emergency, and return when it is over."""
+        ...
+
     def take(self, by: str, ttl_s: float) -> int:
         """Take control, or keep it for longer; return its fence."""
         ...
@@ -74,6 +78,10 @@ class Engine:
         if action == "abort":
             return runs.abort(run_id, by, reason)
         return runs.pause(run_id, by) if action == "pause" else runs.resume(run_id, by)
+
+    def emergency(self, by: str) -> Plain:
+        """Run the emergency, and return when it is over."""
+        return self._engine.runs.emergency(by)
 
     def take(self, by: str, ttl_s: float) -> int:
         """Take control, or keep it for longer; return its fence."""
@@ -118,6 +126,10 @@ class Server:
     def act(self, run_id: str, action: str, by: str, reason: str) -> Plain:
         """Do `pause`, `resume` or `abort`."""
         return self._ask("POST", f"/runs/{run_id}/{action}", {"by": by, "reason": reason})
+
+    def emergency(self, by: str) -> Plain:
+        """Run the emergency, and return when it is over."""
+        return self._ask("POST", "/runs/emergency", {"by": by})
 
     def take(self, by: str, ttl_s: float) -> int:
         """Take control, or keep it for longer; return its fence."""

@@ -15,6 +15,7 @@ from kymograph.web.front import FrontDep
 
 router = APIRouter(prefix="/v1", tags=["runs"])
 
+Anyone = Annotated[Caller, needs(READ)]
 Controller = Annotated[Caller, needs(CONTROL)]
 
 
@@ -89,6 +90,30 @@ class ByIn(Wish):
 
     by: Words = ""
     reason: Annotated[str, Field(max_length=500)] = ""
+
+
+class WhoIn(Wish):
+    """Who does it; the name of the key that was sent counts more."""
+
+    by: Words = ""
+
+
+class StepOut(Answer):
+    """How one step of an emergency went: `verified` by the device itself, `unverified` or `failed`."""
+
+    step: str
+    outcome: Literal["verified", "unverified", "failed"]
+    detail: str
+
+
+class EmergencyOut(Answer):
+    """An emergency that is over."""
+
+    status: Literal["ok", "error"]
+    message: str
+    run_id: str | None
+    """None where no emergency sequence fits the station: then everything was stopped."""
+    feedback: list[StepOut]
 
 
 class RunOut(Answer):
@@ -168,6 +193,15 @@ def start(
     return front.answers.once(
         caller.name, idempotency_key, asked, lambda: _out(front.engine.runs.start(asked))
     )
+
+
+@router.post("/runs/emergency", response_model=EmergencyOut, responses=problems())
+def emergency(front: FrontDep, caller: Anyone, told: WhoIn) -> dict[str, Any]:
+    """Run the emergency sequence, whoever holds control and whatever goes on; answers when it is over.
+
+    For anybody. Afterwards everything is in its safe state, and stopped.
+    """
+    return front.engine.runs.emergency(caller.signs(told.by))
 
 
 @router.get("/runs", response_model=Page[RunOut], responses=problems(), dependencies=[needs(READ)])
