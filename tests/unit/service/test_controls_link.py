@@ -130,3 +130,23 @@ def test_a_stop_that_comes_over_a_command_leaves_it_unknown_and_wins(make):
     giver.join(20)
     until(is_at(simulation, CLOSED), 20)
     assert len(errors) == 1 and last(station)["state"] == "unknown"
+
+
+def test_a_move_of_a_motor_is_proved_by_its_position(tmp_path):
+    motors = {
+        "driver": "arduino_stepper",
+        "port": "sim://arduino_stepper?time_scale=0.05",
+        "options": {"time_scale": 0.05},
+    }
+    data = {"name": "stand", "data": str(tmp_path / "data")}
+    station = Station(parse({"station": data, "instruments": {"motors": motors}}))
+    station.start()
+    try:
+        until(lambda: state(station) == "acquiring", 20)
+        moved = station.command("motors", "move", {"motor_id": 1, "angle": 33.333}, "Ana")
+        assert moved["state"] == "verified"
+        with pytest.raises(KymographError):
+            station.command("motors", "move", {"motor_id": 1, "angle": -3000}, "Ana")
+        assert last(station)["state"] == "refused"
+    finally:
+        station.shutdown()
