@@ -14,6 +14,7 @@ from kymograph.model.channel import Channel, Stream
 from kymograph.model.errors import Conflict, InvalidInput
 from kymograph.service.pretrigger import CatchUp, find_span
 from kymograph.service.station import Station
+from kymograph.store.block_queue import Lost, RecorderQueue
 from kymograph.store.reader import RecordingReader
 
 STREAM = Stream("s", (Channel("n", "int64"),), 1000.0)
@@ -205,6 +206,16 @@ def test_the_giver_never_waits_and_memory_is_bounded_while_the_disk_stands_still
     until(lambda: made.caught_up)
     made.finish(5)
     assert sink.numbers == list(range(1_000_020)) and sink.lost == []
+
+
+def test_a_recorder_counts_and_tells_what_the_ring_lost():
+    queue = RecorderQueue(10**6)
+    queue.put(block(0, 10))
+    queue.lose(Lost("s", 1, 10, 30, 20))
+    queue.put(block(30, 10))
+    assert queue.rows_lost == queue.rows_lost_of("s") == 20
+    kinds = [(type(item).__name__, item.rows) for item in queue.take(0.0)]
+    assert kinds == [("Block", 10), ("Lost", 20), ("Block", 10)]
 
 
 # -- a station ---------------------------------------------------------------------------------------------
