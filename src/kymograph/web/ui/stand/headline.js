@@ -54,9 +54,9 @@ export function Headline() {
   const { tone, word, text, more } = state.value;
   const lost = connection.value.state !== "live";
   return html`
-    <section class="headline headline--${tone}" aria-label="State of the stand" aria-live="polite" data-test="headline">
-      <p class="headline__word">${word}</p>
-      <p class="headline__text">${text}${more && html`<small>${more}</small>`}${lost && html`<small>No live connection: values may be old.</small>`}</p>
+    <section class="board board--${tone}" aria-label="State of the stand" aria-live="polite" data-test="headline">
+      <p class="board__word">${word}</p>
+      <p class="board__text">${text}${more && html`<small>${more}</small>`}${lost && html`<small>No live connection: values may be old.</small>`}</p>
     </section>
   `;
 }
