@@ -172,15 +172,18 @@ class Emergency(Driving):
 
     def finish(self) -> None:
         """Make everything safe, whatever happened, and see whether it is."""
-        if self._steps:
-            self._see(self._steps[-1], last=True)
-        for thread in self._threads:
-            thread.join(LATE_S)
-        self._safe = made_safe(self.means.controls, self.ticket.by, self.run.reason or "emergency")
+        try:
+            if self._steps:
+                self._see(self._steps[-1], last=True)
+            for thread in self._threads:
+                thread.join(LATE_S)
+        finally:
+            self._safe = made_safe(self.means.controls, self.ticket.by, self.run.reason or "emergency")
+        bad = [step for step in self._steps if step.outcome == FAILED]
         with self.guard:
-            bad = [step for step in self._steps if step.outcome == FAILED]
-            if bad and not self.run.reason:
-                self.run.failures += [f"{step.what}: {step.detail}" for step in bad]
+            self.run.failures += [f"{step.what}: {step.detail}" for step in bad]
+            if bad and self.run.state == "done":
+                self.run.state, self.run.reason = "failed", self.run.failures[0]
 
 
 def made_safe(controls: Controls, by: str, reason: str) -> list[Plain]:

@@ -98,9 +98,11 @@ class SequenceFiles:
             if stat.st_size > SEQUENCE_BYTES_MAX:
                 raise InvalidInput(f"{path} has {stat.st_size} bytes; {SEQUENCE_BYTES_MAX} are read at most")
             text = path.read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            load(path)  # says what is wrong
+        except UnicodeDecodeError:
+            load(path)  # says where
             raise
+        except OSError as error:
+            raise InvalidInput(f"{path} cannot be read: {error.strerror}") from None
         made = Found(read(text, str(path)), text, path in set(built_in()))
         if made.sequence.name != path.stem:
             reason = f"the sequence is called {made.sequence.name}, its file {path.stem}: call them the same"

@@ -173,11 +173,22 @@ class Runs:
         by = by or "somebody"
         going = self._emergency
         if going is None or going.over.is_set():
-            going = self._new_emergency(by)
+            going = self._begun_emergency(by)
         if going is None:
             return _stopped(made_safe(self._means.controls, by, "emergency"))
         going.over.wait(_EMERGENCY_S)
         return going.report()
+
+    def _begun_emergency(self, by: str) -> Emergency | None:
+        """Begin one; whatever goes wrong with that, everything is stopped."""
+        asked = False
+        try:
+            going = self._new_emergency(by)
+            asked = True
+        finally:
+            if not asked:
+                self._means.controls.stop_all(by, "emergency")
+        return going
 
     def _new_emergency(self, by: str) -> Emergency | None:
         """Begin one, or join the one that another has begun just now; None where none fits."""

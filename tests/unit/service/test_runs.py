@@ -462,6 +462,8 @@ def test_an_emergency_without_a_device_says_so_and_ends_stopped(make):
     told = station.runs.emergency("Eve")
     assert told["status"] == "error" and station.control.status()["stopped"]
     assert {one["outcome"] for one in told["feedback"]} == {"failed"} and len(told["feedback"]) == 3
+    run = station.runs.get(told["run_id"])
+    assert run["state"] == "failed" and run["reason"] in told["message"] and len(run["failures"]) == 2
 
 
 def test_an_emergency_says_what_the_device_shows_otherwise(make):
@@ -500,6 +502,18 @@ def test_a_step_of_an_emergency_that_is_undone_is_told_again(make):
     until(lambda: WIRE[:3] == [5, "safe", 5])  # what loses control is made safe, and it goes on
     caller.join(20)
     assert WIRE[-2:] == [6, "safe"]
+
+
+def test_an_emergency_that_cannot_be_read_is_none(make):
+    station = make({"emergency": EMERGENCY})
+    path = station.config.control.sequences / "emergency.yaml"
+    path.unlink()
+    path.mkdir()
+    assert station.runs.emergency("Eve")["run_id"] is None and station.control.status()["stopped"]
+    assert (
+        "cannot be read"
+        in {one["name"]: one for one in station.runs.sequences()}["emergency"]["problems"][0]["reason"]
+    )
 
 
 def test_where_no_emergency_fits_everything_is_stopped(make):
