@@ -56,7 +56,10 @@ export function Page() {
   }, [station.value?.name]);
   if (!control.value) return html`<p class="quiet">Asking the station…</p>`;
   if (!control.value.actuators.length) {
-    return html`<section class="empty"><h1>Nothing moves here</h1><p>No instrument of this station has actuators.</p></section>`;
+    return html`<section class="empty">
+      <h1>Nothing moves here</h1>
+      <p>No instrument of this station has actuators.</p>
+    </section>`;
   }
   const read = standStreams();
   return html`

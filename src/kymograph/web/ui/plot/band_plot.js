@@ -121,11 +121,12 @@ export class BandPlot {
   }
 
   #drawn() {
-    const line = ({ color }) => (this.plain ? { paths: () => null, points: { show: false } } : this.#line(color));
-    const bands = this.channels.map(({ color }, i) => ({ series: [2 * i + 1, 2 * i + 2], fill: `${color}55` }));
+    const nothing = { paths: () => null, points: { show: false } };
+    const line = ({ color }) => (this.plain ? nothing : this.#line(color));
+    const band = ({ color }, i) => ({ series: [2 * i + 1, 2 * i + 2], fill: `${color}55` });
     return {
       series: [{}, ...this.channels.flatMap((channel) => [line(channel), line(channel)])],
-      bands: this.plain ? [] : bands,
+      bands: this.plain ? [] : this.channels.map(band),
     };
   }
 

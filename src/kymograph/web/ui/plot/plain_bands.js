@@ -17,8 +17,8 @@ function fillStretch(ctx, { xs, low, high, y: [factor, offset] }, from, to) {
 }
 
 /**
- * A line through the middle, so that what does not move much is seen, and each channel in a heap of bands. It is
- * filled, too: a browser that draws without a graphics card fills four times as fast as it strokes.
+ * A line through the middle, so that what does not move much is seen, and each channel in a heap of bands. It
+ * is filled, too: a browser that draws without a graphics card fills four times as fast as it strokes.
  */
 function fillMiddle(ctx, { xs, low, high, y: [factor, offset], half }, from, to) {
   const middle = (k) => ((low[k] + high[k]) / 2) * factor + offset;

@@ -19,8 +19,8 @@ function wordsOf(last) {
 }
 
 /**
- * The button itself. It acts as it is pressed down, not when it is let go; a click without a press before it is
- * one of the keyboard.
+ * The button itself. It acts as it is pressed down, not when it is let go; a click without a press before it
+ * is one of the keyboard.
  */
 export function StopAll() {
   useEffect(() => {
@@ -54,7 +54,8 @@ export function StopAll() {
 }
 
 function NotSent({ last }) {
-  const tries = last.given_up ? "given up" : `tried ${last.tries} ${last.tries === 1 ? "time" : "times"}, trying on`;
+  const times = last.tries === 1 ? "once" : `${last.tries} times`;
+  const tries = last.given_up ? "given up" : `tried ${times}, trying on`;
   return html`
     <section class="alarm alarm--not-sent" role="alert" data-test="not-sent">
       <p class="alarm__word">NOT SENT – ${HARDWARE}</p>
@@ -107,7 +108,10 @@ function useReset() {
 function Reset() {
   const { step, left, ask, confirm, leave } = useReset();
   if (!step)
-    return html`<button class="button alarm__button" data-test="reset" onClick=${ask}>Reset the stop…</button>`;
+    return html`<button
+      class="button alarm__button"
+      data-test="reset"
+      onClick=${ask}>Reset the stop…</button>`;
   return html`
     <div class="alarm__step" role="group" aria-label="Second step of the reset">
       <p>Nothing moves by it. What was open stays closed.</p>

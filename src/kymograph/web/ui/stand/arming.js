@@ -57,7 +57,10 @@ function ArmedOne({ armed, execute }) {
         ${
           mine &&
           execute &&
-          html`<button class="button button--danger" data-test="execute" onClick=${execute.act}>${execute.word}</button>`
+          html`<button
+            class="button button--danger"
+            data-test="execute"
+            onClick=${execute.act}>${execute.word}</button>`
         }
         <button class="button" onClick=${disarm}>Disarm</button>
       </div>

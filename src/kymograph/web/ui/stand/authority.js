@@ -81,7 +81,11 @@ function HandOver({ onDone }) {
   return html`
     <form class="handover" onSubmit=${submit} aria-label="Hand control over">
       ${people.value.map(
-        (name) => html`<button type="button" class="button" key=${name} onClick=${() => give(name)}>${name}</button>`,
+        (name) => html`<button
+          type="button"
+          class="button"
+          key=${name}
+          onClick=${() => give(name)}>${name}</button>`,
       )}
       <input
         aria-label="To whom"
@@ -113,7 +117,10 @@ function Break() {
     setSure(false);
     return doing("Control was not broken:", () => controlApi.breakLease(person.peek()));
   };
-  if (!sure) return html`<button class="button" onClick=${() => setSure(true)} data-test="break">Break…</button>`;
+  if (!sure) return html`<button
+    class="button"
+    onClick=${() => setSure(true)}
+    data-test="break">Break…</button>`;
   return html`
     <div class="row">
       <button class="button button--warn" onClick=${doBreak} data-test="break-yes">
@@ -130,7 +137,11 @@ function Buttons({ onHandOver, onName }) {
   const wish = () => (person.peek() ? take() : onName());
   return html`
     <div class="row">
-      <button class="button ${free ? "button--main" : ""}" onClick=${wish} disabled=${!may("control")} data-test="take">
+      <button
+        class="button ${free ? "button--main" : ""}"
+        onClick=${wish}
+        disabled=${!may("control")}
+        data-test="take">
         <${Icon} name="hand" />Take control
       </button>
       ${!free && may("admin") && html`<${Break} />`}

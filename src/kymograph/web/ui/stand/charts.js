@@ -141,10 +141,16 @@ export function Charts({ channels, trace, windowS, setWindow }) {
         </div>
       </div>
       <div class="charts ${small.length ? "" : "charts--one"}">
-        <div class="charts__large"><${Lanes} lanes=${large} height=${largeHeight(large.length, small.length)} ...${shared} /></div>
-        ${small.length > 0 && html`<div class="charts__small"><${Lanes} lanes=${small} height=${HEIGHT_SMALL} ...${shared} /></div>`}
+        <div class="charts__large"><${Lanes}
+          lanes=${large}
+          height=${largeHeight(large.length, small.length)}
+          ...${shared} /></div>
+        ${small.length > 0 && html`<div class="charts__small"><${Lanes}
+          lanes=${small}
+          height=${HEIGHT_SMALL}
+          ...${shared} /></div>`}
       </div>
-      ${silent.size > 0 && !silent.has("") && html`<p class="footnote">Not sent: ${[...silent].join(", ")}.</p>`}
+      <p class="footnote">${!silent.has("") && `Not sent: ${[...silent].join(", ")}.`}</p>
     </section>
   `;
 }

@@ -18,7 +18,10 @@ export function Draining({ left, identity, whole }) {
   const now = Math.max(0, told.current.left - (performance.now() - told.current.at) / 1000);
   const share = now / Math.max(whole ?? most.current.s, 0.001);
   return html`
-    <span class="draining ${share < 0.34 ? "draining--low" : ""}" role="timer" aria-label="${Math.ceil(now)} seconds left">
+    <span
+      class="draining ${share < 0.34 ? "draining--low" : ""}"
+      role="timer"
+      aria-label="${Math.ceil(now)} seconds left">
       <i class="draining__bar" style=${{ transform: `scaleX(${Math.min(1, share)})` }}></i>
       <b>${now < 100 ? Math.ceil(now) : Math.round(now)}\u00a0s</b>
     </span>

@@ -6,7 +6,8 @@ import { mediumOf, planFor } from "./feed_plan.js";
 import { newest } from "./readings.js";
 import { Valve } from "./valve.js";
 
-const CHAMBER = "M0 14C0 6 6 0 14 0H96C112 0 118 34 132 38L170 14V82L132 58C118 62 112 96 96 96H14C6 96 0 90 0 82Z";
+const CHAMBER =
+  "M0 14C0 6 6 0 14 0H96C112 0 118 34 132 38L170 14V82L132 58C118 62 112 96 96 96H14C6 96 0 90 0 82Z";
 const HOT_BAR = 4;
 
 function bar(channel) {
@@ -34,8 +35,14 @@ function Chamber({ at }) {
   return html`
     <g class="chamber ${hot ? "chamber--hot" : ""}">
       <path d=${CHAMBER} transform=${shape} />
-      <text class="vessel__title" x=${at.tx - (at.turn ? 0 : 20)} y=${at.ty - (at.turn ? 24 : 20)}>Chamber</text>
-      <text class="chamber__value" x=${at.tx - (at.turn ? 0 : 20)} y=${at.ty + (at.turn ? 0 : 12)}>${bar(at.channel)}</text>
+      <text
+        class="vessel__title"
+        x=${at.tx - (at.turn ? 0 : 20)}
+        y=${at.ty - (at.turn ? 24 : 20)}>Chamber</text>
+      <text
+        class="chamber__value"
+        x=${at.tx - (at.turn ? 0 : 20)}
+        y=${at.ty + (at.turn ? 0 : 12)}>${bar(at.channel)}</text>
       <text class="vessel__unit" x=${at.tx - (at.turn ? 0 : 20)} y=${at.ty + (at.turn ? 14 : 28)}>
         ${at.channel} bar
       </text>
@@ -47,7 +54,10 @@ function Pipes({ plan, open }) {
   const flows = ({ when }) => when.some((name) => open.has(name));
   return plan.pipes.map(
     (pipe) => html`
-      <path key=${pipe.d + pipe.when} class="pipe pipe--${pipe.medium} ${flows(pipe) ? "pipe--flows" : ""}" d=${pipe.d} />
+      <path
+        key=${pipe.d + pipe.when}
+        class="pipe pipe--${pipe.medium} ${flows(pipe) ? "pipe--flows" : ""}"
+        d=${pipe.d} />
     `,
   );
 }

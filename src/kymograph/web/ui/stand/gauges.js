@@ -31,7 +31,9 @@ function Gauge({ channel, limit }) {
   const share = shareOf(value, channel);
   const at = limit ? shareOf(limit.value, channel) : null;
   return html`
-    <div class="gauge ${beyond(value, limit) ? "gauge--beyond" : ""}" title=${channel.description || channel.name}>
+    <div
+      class="gauge ${beyond(value, limit) ? "gauge--beyond" : ""}"
+      title=${channel.description || channel.name}>
       <span class="gauge__name">${channel.name.replaceAll("_", " ")}</span>
       <span class="gauge__value"><b>${number(value)}</b> ${unitSign(channel.unit)}</span>
       <span class="gauge__bar" aria-hidden="true">
@@ -52,7 +54,10 @@ export function Gauges({ stream, channels }) {
             <div class="gauges__list">
               ${list.map(
                 (channel) =>
-                  html`<${Gauge} key=${channel.name} channel=${channel} limit=${limits.value[`${stream.name}.${channel.name}`]} />`,
+                  html`<${Gauge}
+                    key=${channel.name}
+                    channel=${channel}
+                    limit=${limits.value[`${stream.name}.${channel.name}`]} />`,
               )}
             </div>
           </div>

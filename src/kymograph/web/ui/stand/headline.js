@@ -40,12 +40,15 @@ const state = computed(() => {
   if (status.stopped) return stoppedFacts(open);
   const locks = tripped(status);
   if (locks.length) {
-    const text = locks.map((lock) => `${lock.name} (${stateOf(lock)})${lock.message ? `: ${lock.message}` : ""}`);
+    const say = (lock) => [`${lock.name} (${stateOf(lock)})`, lock.message].filter(Boolean).join(": ");
+    const text = locks.map(say);
     return { tone: "danger", word: "TRIPPED", text: text.join(" · ") };
   }
   if (active.value) return runFacts(active.value);
   const armed = status.armed ?? [];
-  if (armed.length) return { tone: "danger", word: "ARMED", text: armed.map(({ target }) => target).join(" · ") };
+  if (armed.length) {
+    return { tone: "danger", word: "ARMED", text: armed.map(({ target }) => target).join(" · ") };
+  }
   if (open.length) return { tone: "open", word: "NOT SAFE", text: openText(open) };
   return { tone: "safe", word: "SAFE", text: `all ${valves.value.length} valves in their safe state` };
 });
@@ -54,9 +57,16 @@ export function Headline() {
   const { tone, word, text, more } = state.value;
   const lost = connection.value.state !== "live";
   return html`
-    <section class="board board--${tone}" aria-label="State of the stand" aria-live="polite" data-test="headline">
+    <section
+      class="board board--${tone}"
+      aria-label="State of the stand"
+      aria-live="polite"
+      data-test="headline">
       <p class="board__word">${word}</p>
-      <p class="board__text">${text}${more && html`<small>${more}</small>`}${lost && html`<small>No live connection: values may be old.</small>`}</p>
+      <p class="board__text">
+        ${text}${more && html`<small>${more}</small>`}
+        ${lost && html`<small>No live connection: values may be old.</small>`}
+      </p>
     </section>
   `;
 }

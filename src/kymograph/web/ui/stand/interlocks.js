@@ -19,7 +19,14 @@ export function stateOf({ state, latched, margin, now, kind }) {
   return latched && margin !== null && margin > 0 ? "latched" : "tripped";
 }
 
-const TONES = { clear: "good", waiting: "wait", "holds back": "wait", stale: "bad", latched: "bad", tripped: "bad" };
+const TONES = {
+  clear: "good",
+  waiting: "wait",
+  "holds back": "wait",
+  stale: "bad",
+  latched: "bad",
+  tripped: "bad",
+};
 
 /** Split "stand.P1" into its channel, with what is known of it. */
 function channelOf(name) {
@@ -38,7 +45,11 @@ function nearness({ margin, names }) {
 function Margin({ lock }) {
   const near = nearness(lock);
   if (near === null) return null;
-  return html`<div class="margin" role="meter" aria-label="How near danger is" aria-valuenow=${Math.round(near * 100)}>
+  return html`<div
+    class="margin"
+    role="meter"
+    aria-label="How near danger is"
+    aria-valuenow=${Math.round(near * 100)}>
     <i style=${{ transform: `scaleX(${near})` }} class=${near > 0.9 ? "margin--near" : ""}></i>
   </div>`;
 }
@@ -65,7 +76,12 @@ function Lock({ lock }) {
       </div>
       ${lock.message && state !== "clear" && html`<p class="lock__message">${lock.message}</p>`}
       <p class="lock__now">${lock.now}</p>
-      ${kept && lock.reason && !lock.reason.includes(lock.now) && html`<p class="lock__now">tripped at: ${lock.reason}</p>`}
+      ${
+        kept &&
+        lock.reason &&
+        !lock.reason.includes(lock.now) &&
+        html`<p class="lock__now">tripped at: ${lock.reason}</p>`
+      }
       <${Margin} lock=${lock} />
       <p class="lock__what">
         ${lock.kind === "trip" ? "trips if" : "permits if"} <code>${lock.expression}</code>
@@ -73,7 +89,10 @@ function Lock({ lock }) {
       </p>
       ${
         kept &&
-        html`<button class="button" onClick=${() => reset(lock.name)} data-test="reset-lock">Reset ${lock.name}</button>`
+        html`<button
+          class="button"
+          onClick=${() => reset(lock.name)}
+          data-test="reset-lock">Reset ${lock.name}</button>`
       }
     </li>
   `;

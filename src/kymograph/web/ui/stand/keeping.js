@@ -62,13 +62,22 @@ function Buttons({ running }) {
     <div class="row">
       ${
         running.length
-          ? html`<button class="button" onClick=${beginMark} aria-keyshortcuts="m"><${Icon} name="flag" />Mark <kbd>M</kbd></button>
-              <button class="button button--stop" disabled=${busy} onClick=${stop}><i class="stop-sign"></i>End recording</button>`
+          ? html`<button
+            class="button"
+            onClick=${beginMark}
+            aria-keyshortcuts="m"><${Icon} name="flag" />Mark <kbd>M</kbd></button>
+              <button
+                class="button button--stop"
+                disabled=${busy}
+                onClick=${stop}><i class="stop-sign"></i>End recording</button>`
           : html`<button class="button" disabled=${busy} onClick=${start} data-test="record">
               <i class="dot dot--record" style="animation:none"></i>Record
             </button>`
       }
-      ${triggers.value !== null && html`<button class="button" onClick=${keepPast} data-test="keep-past">Keep the last ${KEEP_S} s</button>`}
+      ${triggers.value !== null && html`<button
+        class="button"
+        onClick=${keepPast}
+        data-test="keep-past">Keep the last ${KEEP_S} s</button>`}
     </div>
   `;
 }
@@ -83,9 +92,14 @@ function Trigger({ trigger }) {
   return html`
     <li class="trigger" data-trigger=${name}>
       <span><b>${name}</b> <code>${when}</code></span>
-      <span class="badge ${state === "recording" ? "badge--running" : ""}">${state}${last ? `, last ${timeOfDay(last / 1e9)}` : ""}</span>
+      <span
+        class="badge ${state === "recording" ? "badge--running" : ""}">
+        ${state}${last ? `, last ${timeOfDay(last / 1e9)}` : ""}
+      </span>
       <span class="row">
-        <button class="button" onClick=${() => act(off ? "arm" : "disarm")}>${off ? "Switch on" : "Switch off"}</button>
+        <button
+          class="button"
+          onClick=${() => act(off ? "arm" : "disarm")}>${off ? "Switch on" : "Switch off"}</button>
         <button class="button" onClick=${() => act("fire")}>Fire</button>
       </span>
     </li>
@@ -98,10 +112,16 @@ export function Keeping() {
   return html`
     <section class="panel keeping" aria-label="Recording">
       <div class="keeping__line">
-        ${running.length ? running.map((one) => html`<${Running} key=${one.recording_id} recorder=${one} />`) : html`<p class="quiet">Nothing is being recorded.</p>`}
+        ${!running.length && html`<p class="quiet">Nothing is being recorded.</p>`}
+        ${running.map((one) => html`<${Running} key=${one.recording_id} recorder=${one} />`)}
         <${Buttons} running=${running} />
       </div>
-      ${triggers.value?.length > 0 && html`<ul class="triggers" aria-label="Triggers">${triggers.value.map((one) => html`<${Trigger} key=${one.name} trigger=${one} />`)}</ul>`}
+      ${
+        triggers.value?.length > 0 &&
+        html`<ul class="triggers" aria-label="Triggers">
+          ${triggers.value.map((one) => html`<${Trigger} key=${one.name} trigger=${one} />`)}
+        </ul>`
+      }
     </section>
   `;
 }

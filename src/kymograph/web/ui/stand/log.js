@@ -19,7 +19,8 @@ const FILTERS = [
 function whatOf({ instrument, command, arguments: given }) {
   const pattern = patternText(instrument, command, given);
   if (pattern) return pattern;
-  const told = Object.entries(given ?? {}).map(([name, value]) => `${name.replaceAll("_", " ")} ${JSON.stringify(value)}`);
+  const one = ([name, value]) => `${name.replaceAll("_", " ")} ${JSON.stringify(value)}`;
+  const told = Object.entries(given ?? {}).map(one);
   return [`${instrument}: ${command.replaceAll("_", " ")}`, ...told].join(", ");
 }
 
@@ -28,7 +29,10 @@ function Life({ state }) {
   if (at < 0) return html`<span class="life life--bad">${state.replaceAll("_", " ")}</span>`;
   return html`
     <span class="life ${state === "verified" ? "life--good" : ""}">
-      ${LIFE.map((one, i) => html`<i key=${one} class=${i <= at ? "life__done" : ""} aria-hidden="true"></i>`)}
+      ${LIFE.map((one, i) => html`<i
+        key=${one}
+        class=${i <= at ? "life__done" : ""}
+        aria-hidden="true"></i>`)}
       ${state}
     </span>
   `;
@@ -56,7 +60,9 @@ function isRun({ source, body }) {
 function textOf(event) {
   const { body } = event;
   if (isRun(event)) return runText(body);
-  if (body.stop) return `everything was stopped by ${body.stop.by}${body.stop.reason ? `: ${body.stop.reason}` : ""}`;
+  if (body.stop) {
+    return [`everything was stopped by ${body.stop.by}`, body.stop.reason].filter(Boolean).join(": ");
+  }
   if (body.was && body.stop === null) return `the stop was reset by ${body.by}; nothing moved`;
   if (body.armed) return `${body.by} armed ${body.armed} for ${body.ttl_s} s`;
   if (body.control) return `control ${body.control}: ${body.holder ?? body.to ?? ""} ${body.why ?? ""}`;
@@ -72,7 +78,9 @@ function Line({ event }) {
       ${
         isCommand
           ? html`<${CommandLine} body=${event.body} />`
-          : html`<span class="logline__text">${textOf(event)}${!isRun(event) && html`<small>${event.source}</small>`}</span>
+          : html`<span class="logline__text"
+                >${textOf(event)}${!isRun(event) && html`<small>${event.source}</small>`}</span
+              >
               <span class="logline__kind">${event.kind}</span>`
       }
     </li>
@@ -116,10 +124,16 @@ export function Log() {
       <div class="chips" role="group" aria-label="Kinds of events">
         ${FILTERS.map(
           ([one, text]) =>
-            html`<button key=${one} class="chip" aria-pressed=${kind === one} onClick=${() => setKind(one)}>${text}</button>`,
+            html`<button
+              key=${one}
+              class="chip"
+              aria-pressed=${kind === one}
+              onClick=${() => setKind(one)}>${text}</button>`,
         )}
       </div>
-      ${shown.length ? html`<ol class="loglines" data-test="log">${shown.map((event) => html`<${Line} key=${event.id} event=${event} />`)}</ol>` : html`<p class="quiet">Nothing of that kind so far.</p>`}
+      ${shown.length ? html`<ol class="loglines" data-test="log">${shown.map((event) => html`<${Line}
+        key=${event.id}
+        event=${event} />`)}</ol>` : html`<p class="quiet">Nothing of that kind so far.</p>`}
     </section>
   `;
 }

@@ -8,7 +8,7 @@ const READ_MS = 100;
 const POINTS = 300;
 const LIVE_HZ_MAX = 30;
 
-/** The newest value of each channel of the stand's streams: `{ "P1": 36.1, … }`; of a name that comes twice, the first. */
+/** The newest value of each channel of the stand's streams, by name; of two of one name, the first. */
 export const newest = signal({});
 
 /** What a trace ends with: the middle of its last point. */

@@ -24,7 +24,10 @@ export function Refusal({ of, children }) {
       <${Icon} name="alert" />
       <p><b>${last.what}</b> ${last.text}${last.hint && html`<small>${last.hint}</small>`}</p>
       ${children}
-      <button class="button button--bare" aria-label="Dismiss" onClick=${of.clear}><${Icon} name="close" /></button>
+      <button
+        class="button button--bare"
+        aria-label="Dismiss"
+        onClick=${of.clear}><${Icon} name="close" /></button>
     </div>
   `;
 }

@@ -28,12 +28,15 @@ async function act(run, action, reason) {
 }
 
 function Where({ run }) {
-  const path = (run.path ?? []).map(({ name, round, times }) => (times > 1 ? `${name} ${round} of ${times}` : name));
+  const level = ({ name, round, times }) => (times > 1 ? `${name} ${round} of ${times}` : name);
+  const path = (run.path ?? []).map(level);
   return html`
     <p class="run__where" data-test="run-where">
       ${path.length > 0 && html`<span>${path.join(" › ")}</span>`}
       <b>${waitText(run) || (run.line ? `line ${run.line}` : "…")}</b>
-      ${run.left_s !== null && run.left_s !== undefined && html`<${Draining} left=${run.left_s} identity=${`${run.id}${run.line}${run.waits_for}`} />`}
+      ${run.left_s !== null && run.left_s !== undefined && html`<${Draining}
+        left=${run.left_s}
+        identity=${`${run.id}${run.line}${run.waits_for}`} />`}
     </p>
   `;
 }
@@ -42,8 +45,14 @@ function Buttons({ run }) {
   const [reason, setReason] = useState(null);
   if (reason !== null) {
     return html`
-      <form class="handover" onSubmit=${(event) => (event.preventDefault(), act(run, "abort", reason), setReason(null))}>
-        <input aria-label="Why" placeholder="why? (may be left empty)" value=${reason} onInput=${(e) => setReason(e.target.value)} />
+      <form
+        class="handover"
+        onSubmit=${(event) => (event.preventDefault(), act(run, "abort", reason), setReason(null))}>
+        <input
+          aria-label="Why"
+          placeholder="why? (may be left empty)"
+          value=${reason}
+          onInput=${(e) => setReason(e.target.value)} />
         <button class="button button--danger" data-test="abort-yes">Abort now</button>
         <button type="button" class="button" onClick=${() => setReason(null)}>Go on</button>
       </form>
@@ -54,10 +63,16 @@ function Buttons({ run }) {
     <div class="row">
       ${
         run.state !== "ending" &&
-        html`<button class="button" onClick=${() => act(run, paused ? "resume" : "pause")} data-test=${paused ? "resume" : "pause"}>
+        html`<button
+          class="button"
+          onClick=${() => act(run, paused ? "resume" : "pause")}
+          data-test=${paused ? "resume" : "pause"}>
             ${paused ? "Go on" : "Pause"}
           </button>
-          <button class="button button--warn" onClick=${() => setReason("")} data-test="abort">Abort…</button>`
+          <button
+            class="button button--warn"
+            onClick=${() => setReason("")}
+            data-test="abort">Abort…</button>`
       }
     </div>
   `;
@@ -66,7 +81,11 @@ function Buttons({ run }) {
 /** The present run. */
 export function RunLive({ run }) {
   return html`
-    <article class="run run--${run.state}" aria-label="Run of ${run.sequence}" data-test="run" data-state=${run.state}>
+    <article
+      class="run run--${run.state}"
+      aria-label="Run of ${run.sequence}"
+      data-test="run"
+      data-state=${run.state}>
       <header class="run__head">
         <h3>${run.sequence}</h3>
         <span class="run__state" role="status">${WORDS[run.state] ?? run.state}</span>

@@ -18,7 +18,7 @@ export function isOver(run) {
 /** The run that is going on, or null. */
 export const active = computed(() => runs.value.find((run) => !isOver(run)) ?? null);
 
-/** How far each run is in its timeline, by its id. A line may come many times, so each looks on from there. */
+/** How far each run is in its timeline, by its id. A line may come many times: each looks on from there. */
 const places = new Map();
 
 /** The line of the step that was begun last: a line that is in no timeline, such as a wait, is no step. */
@@ -27,7 +27,7 @@ function lineOf({ timeline, line }) {
   return before.length ? Math.max(...before) : null;
 }
 
-/** Where a run that was begun before this page was opened may be: the step of that line that fits the time. */
+/** Where a run that began before this page was opened may be: the step of that line that fits the time. */
 function guessed({ timeline, started_ns: begun }, line) {
   const spent = stationNow() - (begun ?? 0) / 1e9;
   const far = (step) => Math.max(step.earliest_s - spent, spent - step.latest_s, 0);
@@ -64,7 +64,8 @@ export function noteRun(said) {
   if (isLate(before, said)) return;
   const rest = runs.peek().filter((one) => one.id !== said.id);
   const merged = withPlace({ ...before, ...said });
-  runs.value = [merged, ...rest].sort((a, b) => (b.started_ns ?? 0) - (a.started_ns ?? 0)).slice(0, RUNS_SHOWN);
+  const newestFirst = (a, b) => (b.started_ns ?? 0) - (a.started_ns ?? 0);
+  runs.value = [merged, ...rest].sort(newestFirst).slice(0, RUNS_SHOWN);
   if (!merged.timeline) controlApi.run(said.id).then(noteRun, () => undefined);
 }
 
@@ -98,5 +99,6 @@ const A_TIME = /^[\d.]+ s$/;
 /** Say what a run waits for; a mere time is a wait. */
 export function waitText({ waits_for: what }) {
   if (!what) return "";
-  return A_TIME.test(what) ? `waits ${what}` : `until ${what}`.replace(/^until the answer/, "waits for the answer");
+  if (A_TIME.test(what)) return `waits ${what}`;
+  return what.startsWith("the answer") ? `waits for ${what}` : `until ${what}`;
 }

@@ -52,7 +52,8 @@ async function start(name, parameters, keep) {
   } catch (problem) {
     const checked = await controlApi.validate(name, parameters).catch(() => null);
     const why = checked?.problems?.length ? [faultsText(checked.problems)] : [];
-    refused.say(`${name} was not started:`, Object.assign(problem, { hint: [problem.hint, ...why].filter(Boolean).join(" · ") }));
+    problem.hint = [problem.hint, ...why].filter(Boolean).join(" · ");
+    refused.say(`${name} was not started:`, problem);
     return undefined;
   }
 }
@@ -77,7 +78,11 @@ function Chosen({ name }) {
       <p>${found.description}</p>
       <${Problems} of=${found} />
       <label class="keep">
-        <input type="checkbox" role="switch" checked=${keep} onChange=${(event) => setKeep(event.target.checked)} />
+        <input
+          type="checkbox"
+          role="switch"
+          checked=${keep}
+          onChange=${(event) => setKeep(event.target.checked)} />
         <span>Goes on without me: the run keeps control by itself</span>
       </label>
       <${SchemaForm}
@@ -87,7 +92,9 @@ function Chosen({ name }) {
         verb="Start ${name}"
         onSubmit=${(values) => start(name, values, keep)} />
       <${Refusal} of=${refused}>
-        ${wantsArming(refused.last.value?.problem) && !armedOf(target) && html`<${ArmButton} target=${target} onArmed=${refused.clear} />`}
+        ${wantsArming(refused.last.value?.problem) && !armedOf(target) && html`<${ArmButton}
+          target=${target}
+          onArmed=${refused.clear} />`}
       <//>
       ${armedOf(target) && html`<p class="armed__note">${target} is armed: Start executes it.</p>`}
       <${Timeline} steps=${found.timeline} />
@@ -124,7 +131,9 @@ export function RunsPanel() {
       ${run && html`<${RunLive} run=${run} />`}
       ${!run && list && html`<${Choose} list=${list} />`}
       ${!run && chosen.value && html`<${Chosen} name=${chosen.value} />`}
-      ${over.length > 0 && html`<ol class="runlines" aria-label="Last runs">${over.map((one) => html`<${RunLine} key=${one.id} run=${one} />`)}</ol>`}
+      ${over.length > 0 && html`<ol
+        class="runlines"
+        aria-label="Last runs">${over.map((one) => html`<${RunLine} key=${one.id} run=${one} />`)}</ol>`}
     </section>
   `;
 }

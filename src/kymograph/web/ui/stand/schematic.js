@@ -1,4 +1,4 @@
-// All valves of the station: as two feed lines where they have the names of such a stand, as a grid otherwise.
+// All valves of the station: as two feed lines where they have the names of such a stand, else as a grid.
 import { computed, html, signal } from "../html.js";
 import { askControl, iHold, lease } from "../station/control.js";
 import { ArmButton, ArmedList, wantsArming } from "./arming.js";
@@ -45,7 +45,8 @@ async function tell(valve, value) {
   try {
     await setValve(valve, value, { ...toldNow(valve.instrument), ...pendingOf(valve.instrument) });
   } catch (problem) {
-    refused.say(`${valve.name} was not told “${wordFor(valve, value)}”:`, { ...problem, message: problem.message, place, valve, value });
+    const what = `${valve.name} was not told “${wordFor(valve, value)}”:`;
+    refused.say(what, Object.assign(problem, { valve }));
   }
   const { [place]: done, ...rest } = pressed.peek();
   pressed.value = rest;
@@ -55,7 +56,8 @@ async function tell(valve, value) {
 /** What was pressed a moment ago counts for the next pattern too. */
 function pendingOf(instrument) {
   const entries = Object.entries(pressed.peek()).map(([place, value]) => [place.split("."), value]);
-  return Object.fromEntries(entries.filter(([[owner]]) => owner === instrument).map(([[, name], value]) => [name, value]));
+  const own = entries.filter(([[owner]]) => owner === instrument);
+  return Object.fromEntries(own.map(([[, name], value]) => [name, value]));
 }
 
 function press(valve) {
@@ -94,18 +96,33 @@ export function Schematic() {
   const without = others.filter((one) => !canTell(one));
   return html`
     <section class="panel schematic" aria-label="Valves">
-      ${lines.map((own) => html`<${FeedLines} key=${own[0].instrument} valves=${own} refused=${mark} onPress=${press} />`)}
+      ${lines.map((own) => html`<${FeedLines}
+        key=${own[0].instrument}
+        valves=${own}
+        refused=${mark}
+        onPress=${press} />`)}
       ${others.length > 0 && html`<div class="valvegrid">
         ${others.map(
           (valve) =>
-            html`<${Valve} key=${placeOf(valve)} valve=${valve} refused=${mark === valve.name} onPress=${() => press(valve)} />`,
+            html`<${Valve}
+              key=${placeOf(valve)}
+              valve=${valve}
+              refused=${mark === valve.name}
+              onPress=${() => press(valve)} />`,
         )}
       </div>`}
       <${Refusal} of=${refused}>
-        ${last?.valve && wantsArming(last) && html`<${ArmButton} target=${placeOf(last.valve)} onArmed=${refused.clear} />`}
+        ${last?.valve && wantsArming(last) && html`<${ArmButton}
+          target=${placeOf(last.valve)}
+          onArmed=${refused.clear} />`}
       <//>
       <${ArmedList} executeOf=${executeOf} />
-      ${without.length > 0 && html`<p class="quiet">${without.map(({ name }) => name).join(", ")} can only be told by a command of the instrument.</p>`}
+      ${
+        without.length > 0 &&
+        html`<p class="quiet">
+          ${without.map(({ name }) => name).join(", ")} can only be told by a command of the instrument.
+        </p>`
+      }
       <${Legend} />
     </section>
   `;

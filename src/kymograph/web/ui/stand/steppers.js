@@ -27,7 +27,9 @@ function Scale({ actuator }) {
   return html`
     <div class="scale2" aria-hidden="true">
       <i class="scale2__zero" style=${{ left: share(0) }}></i>
-      ${value !== null && value !== undefined && html`<i class="scale2__at" style=${{ left: share(value) }}></i>`}
+      ${value !== null && value !== undefined && html`<i
+        class="scale2__at"
+        style=${{ left: share(value) }}></i>`}
       <span>${placeText(low)}</span><span>${placeText(high)}${unitSign(actuator.unit)}</span>
     </div>
   `;
@@ -86,7 +88,10 @@ function Stepper({ actuator, movable }) {
   };
   const lost = lostText(actuator);
   return html`
-    <article class="stepper ${busy ? "stepper--moving" : ""}" aria-label="Motor ${actuator.name}" data-motor=${actuator.name}>
+    <article
+      class="stepper ${busy ? "stepper--moving" : ""}"
+      aria-label="Motor ${actuator.name}"
+      data-motor=${actuator.name}>
       <header>
         <h3>${actuator.name}</h3>
         <p class="stepper__at"><b>${placeText(actuator.value)}</b>${unitSign(actuator.unit)}</p>

@@ -35,7 +35,11 @@ function Step({ step, state, last }) {
     if (last && list) list.scrollTop = here.current.offsetTop - list.clientHeight / 3;
   }, [last]);
   return html`
-    <li class="step step--${state} ${step.always ? "step--always" : ""} ${isGroup(step) ? "step--group" : ""}" ref=${here} data-step=${state} aria-current=${state === "now" ? "step" : null}>
+    <li
+      class="step step--${state} ${step.always ? "step--always" : ""} ${isGroup(step) ? "step--group" : ""}"
+      ref=${here}
+      data-step=${state}
+      aria-current=${state === "now" ? "step" : null}>
       <span class="step__tick" aria-hidden="true">
         ${state === "done" ? html`<${Icon} name="check" />` : html`<i class="dot"></i>`}
       </span>

@@ -24,13 +24,16 @@ function patternOf({ kind, body }, wanted) {
 
 /** The commands of the status in the shape of events, newest first; when they were is not told there. */
 function commandsAsEvents(status) {
-  return (status.commands ?? []).map((body) => ({ id: body.id, kind: "command", body, time_ns: 0 })).reverse();
+  const event = (body) => ({ id: body.id, kind: "command", body, time_ns: 0 });
+  return (status.commands ?? []).map(event).reverse();
 }
 
 /** What the valves of one instrument were last told: `{ name: { value, state, at_ns } }`. */
 function toldOf(instrument, valves, status) {
   const wanted = patternOrder(instrument, valves.length);
-  const safe = (at) => Object.fromEntries(valves.map((v) => [v.name, { value: v.safe, state: "safe", at_ns: at }]));
+  const all = (valueOf, state, at) =>
+    Object.fromEntries(valves.map((v, i) => [v.name, { value: valueOf(v, i), state, at_ns: at }]));
+  const safe = (at) => all((v) => v.safe, "safe", at);
   if (status.stopped) return safe(status.stop.time_ns);
   if (!wanted) return {};
   const known = new Set(events.value.map(({ id }) => id));
@@ -38,10 +41,7 @@ function toldOf(instrument, valves, status) {
   for (const event of [...events.value, ...rest]) {
     if (madeSafe(event, status)) return safe(event.time_ns);
     const pattern = event.body.instrument === instrument ? patternOf(event, wanted) : null;
-    if (pattern?.length === valves.length) {
-      const { state } = event.body;
-      return Object.fromEntries(valves.map((v, i) => [v.name, { value: pattern[i], state, at_ns: event.time_ns }]));
-    }
+    if (pattern?.length === valves.length) return all((_, i) => pattern[i], event.body.state, event.time_ns);
   }
   return {};
 }
@@ -56,7 +56,7 @@ function standing(value, told, nowNs) {
 
 /**
  * Every two-state actuator with what it was told: the station's own plus `told` (a value, or undefined where
- * nobody can know) and `standing`: `there`, `moving`, `unverified`, or `unknown` where the device says nothing.
+ * nobody can know) and `standing`: `there`, `moving`, `unverified`, or `unknown` if the device says nothing.
  */
 export const valves = computed(() => {
   const status = control.value;

@@ -11,7 +11,8 @@ function sentence(valve) {
   const is = wordFor(valve, valve.value);
   const safe = valve.safe === null ? "" : `, safe is ${wordFor(valve, valve.safe)}`;
   const differs = valve.standing === "moving" || valve.standing === "unverified";
-  return `${valve.name}: ${is}${differs ? `, told ${wordFor(valve, valve.told)}, ${valve.standing}` : ""}${safe}`;
+  const told = differs ? `, told ${wordFor(valve, valve.told)}, ${valve.standing}` : "";
+  return `${valve.name}: ${is}${told}${safe}`;
 }
 
 function Word({ valve }) {
