@@ -88,7 +88,7 @@ class FrameWire:
         if run.dt_us != self._dt_us:
             self._dt_us = run.dt_us
             self._times = SampleClock(self._clock, 1e6 / run.dt_us)
-        ticks = np.arange(1, count + 1) + run.skipped
+        ticks = np.arange(1, count + 1) + run.skipped if run.skipped else None
         times = self._times.stamp(count, arrival_ns, behind * period_ns, ticks)
         values = np.multiply(run.values.T, self._scale, dtype=np.float32, order="C", casting="unsafe")
         values += self._offset

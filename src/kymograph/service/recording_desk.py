@@ -153,7 +153,9 @@ class RecordingDesk:
     def _catch_up(self, recorder: Recorder, spans: Sequence[Span], only_past: bool) -> None:
         recording = recorder.recording
         for ended in [id for id in self._past if self._recordings.find(id) is None]:
-            self._past.pop(ended).finish(0.0)  # of recordings that the disk has ended
+            gone = self._past.pop(ended, None)  # of recordings that the disk has ended
+            if gone is not None:
+                gone.finish(0.0)
         parts = [
             (self._instruments.rings[span.stream].view(), span, self._instruments.fanout(span.stream))
             for span in spans
