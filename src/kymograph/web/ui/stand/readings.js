@@ -5,7 +5,7 @@ import { keepFilled } from "../plot/filling.js";
 import { Trace } from "../plot/trace.js";
 
 const READ_MS = 100;
-const POINTS = 300;
+const POINTS = 240;
 const LIVE_HZ_MAX = 30;
 
 /** The newest value of each channel of the stand's streams, by name; of two of one name, the first. */
