@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -12,6 +10,7 @@ import typer
 
 from kymograph.cli import output
 from kymograph.cli.run_place import Place, find, open_place
+from kymograph.cli.running import who
 from kymograph.model.errors import InvalidInput, KymographError
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def start(  # noqa: PLR0913 - options for a person, not a call to get right
     if detach and not keep:
         raise InvalidInput("nobody would hold control for this run", hint="give --keep with --detach")
     place = open_place(data, url, key)
-    by = by or whoami()
+    by = by or who()
     try:
         wish: dict[str, Any] = {"sequence": sequence, "parameters": _given(values or []), "keep": keep}
         if keep:
@@ -140,7 +139,7 @@ def show(
 def _act(action: str, which: str, reach: tuple[Path | None, str, str], by: str, reason: str = "") -> Any:
     place = open_place(*reach)
     try:
-        return place.act(find(place, which)["id"], action, by or whoami(), reason)
+        return place.act(find(place, which)["id"], action, by or who(), reason)
     finally:
         place.close()
 
@@ -189,7 +188,7 @@ def emergency(
     """
     place = open_place(data, url, key)
     try:
-        told = place.emergency(by or whoami())
+        told = place.emergency(by or who())
     finally:
         place.close()
     if as_json:
@@ -307,11 +306,6 @@ def happened(run: dict[str, Any]) -> list[str]:
 
 
 # -- what is said ------------------------------------------------------------------------------------------
-def whoami() -> str:
-    """Return in whose name somebody at this terminal gives orders."""
-    return f"{getpass.getuser()} on {os.uname().nodename}"
-
-
 def _answer(run: dict[str, Any], as_json: bool) -> None:
     if as_json:
         output.emit({key: value for key, value in run.items() if key != "renew_s"})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from kymograph.cli import output
+from kymograph.cli.running import who
 
 EXAMPLES: Final = """\b
 Examples:
@@ -34,7 +34,7 @@ def stop_all(
 
     engine = EngineClient(data)
     try:
-        told = engine.control.stop_all(f"{getpass.getuser()} (command line)", reason)
+        told = engine.control.stop_all(who(), reason)
     finally:
         engine.close()
     if as_json:

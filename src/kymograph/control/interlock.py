@@ -143,6 +143,11 @@ class Interlock:
         """`ok`, `pending` or `tripped`; only the first lets anything through."""
         return self._state
 
+    @property
+    def standing(self) -> tuple[Action, ...]:
+        """The commands of a trip that has not been let go."""
+        return self._actions if self._state == TRIPPED and isinstance(self._actions, tuple) else ()
+
     def take(self, block: Block, freshness: Freshness, now_ns: int) -> list[Change]:
         """Look at every row of a block that `freshness` has just taken."""
         if self._state == TRIPPED and self.latched:

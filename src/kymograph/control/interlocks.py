@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from kymograph.control.freshness import Freshness, names_of
 from kymograph.control.grammar import Known
-from kymograph.control.interlock import Change, Interlock, InterlockTable
+from kymograph.control.interlock import Action, Change, Interlock, InterlockTable
 from kymograph.model.block import Block
 from kymograph.model.channel import Stream
 from kymograph.model.errors import ConfigError, InvalidInput, NotFound
@@ -141,6 +141,11 @@ class Interlocks:
             raise NotFound(f"there is no interlock {name}", interlocks=sorted(self._locks))
         with self._guard:
             return lock.reset(self._freshness, now_ns)
+
+    def standing(self) -> list[tuple[str, tuple[Action, ...]]]:
+        """Return the interlocks that are tripped and act by commands, with these."""
+        with self._guard:
+            return [(lock.name, lock.standing) for lock in self._locks.values() if lock.standing]
 
     def to_dict(self, now_ns: int) -> list[dict[str, Any]]:
         """Return all interlocks as anyone may see them."""

@@ -16,27 +16,24 @@ from typing import Any, Final
 
 from kymograph.acquire.instrument import Instrument
 from kymograph.config import Config
-from kymograph.control.authority import HANDED_OVER, Authority, Ended, Gate, Lease
+from kymograph.control.authority import HANDED_OVER, Ended, Gate, Lease
 from kymograph.control.command_life import Command
 from kymograph.control.interlock import Action, Change
 from kymograph.control.stop_latch import Stop
 from kymograph.model.clock import Clock
-from kymograph.model.errors import Conflict, KymographError, Refused
+from kymograph.model.errors import KymographError, Refused
 from kymograph.service.command_desk import CommandDesk
 from kymograph.service.contract import Plain
 from kymograph.service.instruments import Instruments
 from kymograph.service.interlocking import Interlocking, read_armed
 from kymograph.service.kept_stop import KeptStop
+from kymograph.service.leases import LEASE_S, Leases
 from kymograph.service.ledger import Ledger, Tell
 from kymograph.service.orders import Order, Standing
 from kymograph.service.safety_catch import SafetyCatch
 
 log = logging.getLogger(__name__)
 
-GROUP: Final = "station"
-"""What one lease is of: everything that a station can move."""
-LEASE_S: Final = 30.0
-"""How long a lease holds that was taken by giving a command."""
 _LEASELESS: Final = (Standing.LAST, Standing.EMERGENCY)
 _TICK_S: Final = 0.05
 _SENT_S: Final = 1.0
@@ -57,12 +54,11 @@ class Controls:
         self._clock = clock
         self._interlocking = Interlocking(config.interlocks, instruments, clock, self._act)
         self._latch = KeptStop(data)
-        self._authority = Authority([GROUP], clock.now_ns() // 1_000_000)
+        self._leases = Leases(clock)
         self._gates = {instrument.name: Gate(instrument.name) for instrument in instruments}
         self._ledger = Ledger(data if self.movers else None, clock, tell)
         self._catch = SafetyCatch(read_armed(config.control.armed, instruments), clock, self._ledger)
         self._desk = CommandDesk(clock, self._ledger)
-        self._guard = threading.Lock()
         self._upset: tuple[Callable[[str], None], ...] = ()
         self._acting = ThreadPoolExecutor(1, "interlock")
         self._quit = threading.Event()
@@ -150,8 +146,7 @@ class Controls:
         if moved or standing is not Standing.LAST:
             self._latch.check()
         if lease is not None:
-            with self._guard:
-                self._authority.check(GROUP, lease.fence, self._clock.monotonic_ns())
+            self._leases.check(lease.fence)
         if moved:
             self._interlocking.check(instrument.name, (order.command, *moved), surely=now)
         if lease is not None and standing is Standing.ASKED:
@@ -167,12 +162,10 @@ class Controls:
             Conflict: another holds control, or nobody under that fence.
             Refused: everything is stopped, and there is none yet.
         """
-        now_ns = self._clock.monotonic_ns()
-        with self._guard:
-            if fence is not None:
-                return self._authority.check(GROUP, fence, now_ns)
-            self._latch.check()
-            return self._authority.acquire(GROUP, by, ttl_s, now_ns)
+        if fence is not None:
+            return self._leases.check(fence)
+        self._latch.check()
+        return self._leases.take(by, ttl_s)[0]
 
     def keep(self, lease: Lease, ttl_s: float = LEASE_S) -> Lease:
         """Give a lease more time.
@@ -180,53 +173,29 @@ class Controls:
         Raises:
             Conflict: it holds no more.
         """
-        with self._guard:
-            return self._authority.renew(lease, ttl_s, self._clock.monotonic_ns())
+        return self._leases.keep(lease, ttl_s)
 
     # -- authority -----------------------------------------------------------------------------------------
     def take(self, by: str, ttl_s: float = LEASE_S) -> Plain:
         """See `ControlService.take`."""
-        now_ns = self._clock.monotonic_ns()
-        with self._guard:
-            held = self._authority.holder(GROUP, now_ns)
-            lease = self._authority.acquire(GROUP, by, ttl_s, now_ns)
-        if held is None:
+        lease, new = self._leases.take(by, ttl_s)
+        if new:
             self._ledger.event("state", {"control": "taken", "holder": by, "fence": lease.fence})
             self._ledger.line(by, "control taken", {"fence": lease.fence, "ttl_s": ttl_s}, wait=True)
-        return lease.to_dict(now_ns)
+        return lease.to_dict(self._clock.monotonic_ns())
 
     def give_up(self, by: str, break_: bool = False) -> Plain:
         """See `ControlService.give_up`."""
-        now_ns = self._clock.monotonic_ns()
-        with self._guard:
-            held = self._authority.holder(GROUP, now_ns)
-            if held is None:
-                return self.status()
-            if held.holder != by and not break_:
-                raise Conflict(
-                    f"{held.holder} holds control", hint="an admin can break it", holder=held.holder
-                )
-            own = held.holder == by
-            ended = (
-                self._authority.release(held, now_ns) if own else self._authority.break_(GROUP, by, now_ns)
-            )
+        ended = self._leases.give_up(by, break_)
         if ended is not None:
             self._lost(ended)
         return self.status()
 
     def hand_over(self, by: str, to: str, ttl_s: float = LEASE_S) -> Plain:
         """See `ControlService.hand_over`."""
-        now_ns = self._clock.monotonic_ns()
-        with self._guard:
-            held = self._authority.holder(GROUP, now_ns)
-            if held is None or held.holder != by:
-                holder = held.holder if held is not None else None
-                raise Conflict(
-                    f"{holder or 'nobody'} holds control", hint="its holder hands it over", holder=holder
-                )
-            ended, lease = self._authority.hand_over(held, to, ttl_s, now_ns)
+        ended, lease = self._leases.hand_over(by, to, ttl_s)
         self._lost(ended, to)
-        return lease.to_dict(now_ns)
+        return lease.to_dict(self._clock.monotonic_ns())
 
     def _lost(self, ended: Ended, to: str = "") -> None:
         """Do what belongs to the end of a lease; what moves is made safe unless another has it by now."""
@@ -333,14 +302,16 @@ class Controls:
         return self._quit.is_set() or self._thread.ident is None or self._thread.is_alive()
 
     def _watch(self) -> None:
-        while not self._quit.wait(_TICK_S):
-            self.tick()
+        try:
+            while not self._quit.wait(_TICK_S):
+                self.tick()
+        except Exception:
+            log.exception("control cannot be watched any more: everything is stopped")
+            self.stop_all("kymograph", "control cannot be watched any more")
 
     def tick(self) -> None:
         """Do what time brings: leases and armings that end, data that grows stale, commands that are late."""
-        with self._guard:
-            over = self._authority.expire(self._clock.monotonic_ns())
-        for ended in over:
+        for ended in self._leases.expire():
             self._lost(ended)
         self._interlocking.tick()
         self._catch.tick()
@@ -359,6 +330,15 @@ class Controls:
         self._ledger.event(kind, change.to_dict())
         self._ledger.line("interlock", f"interlock {change.after}", change.to_dict())
 
+    def act_again(self) -> None:
+        """Do once more what tripped interlocks did by commands, unless everything is stopped: the last steps
+        of a run come after a trip, and must not undo it."""
+        if self.presses:
+            return
+        for name, actions in self._interlocking.standing():
+            for action in actions:
+                self._later(partial(self._do, name, action))
+
     def _do(self, interlock: str, action: Action) -> None:
         order = Order(action.instrument, action.command, action.arguments, f"interlock {interlock}")
         try:
@@ -374,7 +354,7 @@ class Controls:
     def status(self) -> Plain:
         """See `ControlService.status`."""
         now_ns = self._clock.monotonic_ns()
-        held = self._authority.holder(GROUP, now_ns)
+        held = self._leases.holder()
         return {
             **self._latch.to_dict(),
             "lease": None if held is None else held.to_dict(now_ns),

@@ -13,7 +13,7 @@ from typing import Any, Final
 from kymograph.acquire.instrument import Instrument
 from kymograph.control.freshness import names_of
 from kymograph.control.grammar import Known
-from kymograph.control.interlock import Change
+from kymograph.control.interlock import Action, Change
 from kymograph.control.interlocks import Interlocks, read_tables
 from kymograph.model import status
 from kymograph.model.block import Block
@@ -143,6 +143,10 @@ class Interlocking:
             Refused: its cause is still there.
         """
         self._done(self._interlocks.reset(name, self._clock.monotonic_ns()))
+
+    def standing(self) -> list[tuple[str, tuple[Action, ...]]]:
+        """Return the interlocks that are tripped and act by commands, with these."""
+        return self._interlocks.standing()
 
     def to_list(self) -> list[Plain]:
         """Return all interlocks as anyone may see them."""

@@ -12,8 +12,8 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from concurrent.futures import Future, wait
+from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from kymograph.control.authority import Lease
@@ -25,11 +25,13 @@ from kymograph.model.errors import Conflict, KymographError
 from kymograph.model.event import Event as Told
 from kymograph.model.limits import RUN_EVENTS_PER_S_MAX
 from kymograph.service.contract import Plain
-from kymograph.service.controls import LEASE_S, Controls
+from kymograph.service.controls import Controls
 from kymograph.service.instruments import Instruments
+from kymograph.service.leases import LEASE_S
 from kymograph.service.orders import Order, Standing
 from kymograph.service.recording_desk import RecordingDesk
 from kymograph.service.recordings import Recordings
+from kymograph.service.run_lanes import Lanes
 from kymograph.service.run_values import RunValues
 from kymograph.store.run_records import RunRecords
 
@@ -79,22 +81,6 @@ class Ticket:
     values: RunValues
 
 
-@dataclass(slots=True)
-class _Lanes:
-    """Threads in which things are done one after the other, one for each key."""
-
-    pools: dict[Any, ThreadPoolExecutor] = field(default_factory=dict[Any, ThreadPoolExecutor])
-
-    def do(self, key: Any, work: Callable[..., None], *arguments: Any) -> Future[None]:
-        if key not in self.pools:
-            self.pools[key] = ThreadPoolExecutor(1, f"run-{key}")
-        return self.pools[key].submit(work, *arguments)
-
-    def close(self) -> None:
-        for pool in self.pools.values():
-            pool.shutdown(wait=False, cancel_futures=True)
-
-
 class Driving:
     """One run under way. Public methods may be called from any thread and never wait for a device."""
 
@@ -109,7 +95,7 @@ class Driving:
         self._wake = threading.Event()
         self.upsets: deque[str] = deque()
         self._withdrawn: set[int] = set()
-        self.lanes = _Lanes()
+        self.lanes = Lanes()
         self._begun: list[tuple[str, str]] = []
         """Recordings that it has begun: name and id."""
         self._recordings: list[str] = []
@@ -261,6 +247,7 @@ class Driving:
         """Do what belongs to the end."""
         if self.run.reason.startswith("it could not go on"):
             self.means.controls.make_safe(self.means.controls.movers)
+        self.means.controls.act_again()
 
     # -- what is done --------------------------------------------------------------------------------------
     def _fail(self, reason: str) -> None:

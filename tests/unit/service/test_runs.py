@@ -329,6 +329,23 @@ def test_a_trip_ends_it(make):
     assert run["state"] == "failed" and "high" in run["reason"] and WIRE[-1] == 0
 
 
+def test_what_a_trip_did_outlives_the_last_steps(make):
+    relief = {"instrument": "tank", "command": "turn", "arguments": {"value": 5}}
+    trip = {"trip": "tank.p > 30", "actions": [relief], "applies_to": ["tank"], "max_age_s": 5}
+    station = make(interlocks={"high": trip})
+    until(lambda: station.control.status()["interlocks"][0]["state"] == "ok")
+    text = ONE.replace("name: one", "name: high").replace("tank.p > 10", "tank.p > 99")
+    (station.config.control.sequences / "high.yaml").write_text(text)
+    run_id = start(station, "high")
+    until(lambda: 1 in WIRE)
+    VALUE[0] = 40.0
+    assert "high" in ended(station, run_id)["reason"]
+    until(lambda: WIRE[-1] == 5)
+    assert WIRE.count(5) == 2 and 0 in WIRE, "the last steps closed it, the trip opened it again"
+    station.control.stop_all("Eve")
+    assert WIRE[-1] == "safe"
+
+
 def test_a_device_that_goes_ends_it(make):
     station = make()
     run_id = start(station)
