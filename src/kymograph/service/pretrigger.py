@@ -1,6 +1,6 @@
 """What the rings hold, put into a recording before what comes live: pre-trigger, and promoting the past.
 
-    ring ──in pieces──▶ recorder        a thread of its own, no faster than the disk and half of the time idle
+    ring ──in pieces──▶ recorder        a thread of its own, no faster than the disk, at rest most of the time
     fanout ──▶ seam (holds)             once the thread has nearly caught up
     fanout ──▶ seam ──▶ recorder        once the ring's rows up to the first block held are in
 
@@ -28,13 +28,15 @@ from kymograph.store.recorder import Recorder
 
 log = logging.getLogger(__name__)
 
-PIECE_BYTES: Final = 1024 * 1024
-"""Copied at once: about a millisecond, in which no other thread of the engine is held up for longer."""
-WAITING_BYTES_MAX: Final = 16 * 1024 * 1024
+PIECE_BYTES: Final = 256 * 1024
+"""Copied at once: a fraction of a millisecond, in which no other thread of the engine gets on."""
+WAITING_BYTES_MAX: Final = 8 * 1024 * 1024
 """In the recorder's queue while rows of the ring go in: three quarters of it stay free for live ones."""
 HELD_BYTES_MAX: Final = 4 * 1024 * 1024
 """Of live blocks, while the last rows of the ring go in; beyond, the ring has them too."""
-NEAR_PIECES: Final = 2
+NEAR_PIECES: Final = 8
+REST: Final = 3
+"""Times as long as a piece took is rested after it: a quarter of the time, at most, is taken from the others."""
 _IDLE_S: Final = 0.01
 _REST_S: Final = 0.001
 _MARGIN: Final = 50
@@ -267,6 +269,6 @@ class CatchUp:
             return
         busy = [feed.step() for feed in self._feeds if not feed.done]
         if any(busy):
-            time.sleep(max(time.monotonic() - began_s, _REST_S))
+            time.sleep(max(REST * (time.monotonic() - began_s), _REST_S))
         else:
             self._ending.wait(_IDLE_S)
