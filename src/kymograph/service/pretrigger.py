@@ -31,12 +31,12 @@ log = logging.getLogger(__name__)
 PIECE_BYTES: Final = 256 * 1024
 """Copied at once: a fraction of a millisecond, in which no other thread of the engine gets on."""
 WAITING_BYTES_MAX: Final = 8 * 1024 * 1024
-"""In the recorder's queue while rows of the ring go in: three quarters of it stay free for live ones."""
+"""In the recorder's queue while rows of the ring go in: seven eighths of it stay free for live ones."""
 HELD_BYTES_MAX: Final = 4 * 1024 * 1024
 """Of live blocks, while the last rows of the ring go in; beyond, the ring has them too."""
 NEAR_PIECES: Final = 8
 REST: Final = 3
-"""Times as long as a piece took is rested after it: a quarter of the time, at most, is taken from the others."""
+"""Times as long as a piece took is rested after it: at most a quarter of the time is taken from others."""
 _IDLE_S: Final = 0.01
 _REST_S: Final = 0.001
 _MARGIN: Final = 50
