@@ -17,7 +17,7 @@ import pytest
 from kymograph.cli import app
 from kymograph.config import load
 from kymograph.control.sequence.read import scenario
-from kymograph.service.runs import KILLED
+from kymograph.service.runs.runs import KILLED
 from kymograph.service.station import Station
 from tests.running import RunningStation, until
 

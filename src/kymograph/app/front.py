@@ -19,7 +19,7 @@ from kymograph.app.supervisor import READY_LINE, REFUSED
 from kymograph.config import Config
 from kymograph.link.client import EngineClient
 from kymograph.model.errors import KymographError
-from kymograph.service.archive import Archive
+from kymograph.service.archive.archive import Archive
 
 _PR_SET_PDEATHSIG: Final = 1
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from kymograph.cli.sources import Export, Plain, Wanted
 from kymograph.model.clock import Clock
 from kymograph.model.errors import Conflict, FolderLocked
-from kymograph.service.archive import Archive
-from kymograph.service.exporting import ExportRequest
+from kymograph.service.archive.archive import Archive
+from kymograph.service.archive.exporting import ExportRequest
 from kymograph.store.catalog import Catalog
 from kymograph.store.folder import DataFolder
 from kymograph.store.recording_folder import find_recording

@@ -145,7 +145,7 @@ class _Loop:
         if self._mirror is None:
             return False
         self._mirror.close()
-        from kymograph.service.mirror_folder import ledger
+        from kymograph.service.archive.mirror_folder import ledger
 
         for progress in self._mirror.seen.values():
             found = ledger(progress.folder, time.time_ns())

@@ -146,8 +146,8 @@ def make(config: Config) -> Plan:
     Raises:
         ConfigError: a link cannot carry what is asked of it, or a name is unknown.
     """
-    from kymograph.service.interlocking import read_armed, read_interlocks
-    from kymograph.service.triggers import read_triggers
+    from kymograph.service.control.interlocking import read_armed, read_interlocks
+    from kymograph.service.recording.triggers import read_triggers
     from kymograph.store import formats
 
     if config.recording.format not in formats.names():

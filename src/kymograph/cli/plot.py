@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from kymograph.plot.moments import Moment
     from kymograph.plot.picture import Size
     from kymograph.plot.source import Source
-    from kymograph.service.reduce import Watch
+    from kymograph.service.archive.reduce import Watch
     from kymograph.store.parts import Span
 
 EXAMPLES: Final = """\b
@@ -124,7 +124,7 @@ def _named(what: str, data: Path) -> _Found:
 
     from kymograph.cli.sources import find, open_source
     from kymograph.plot.recorded import recorded
-    from kymograph.service.archive import Archive
+    from kymograph.service.archive.archive import Archive
 
     item = find(open_source(data, "", ""), what)
     with closing(Archive(data)) as archive:

@@ -16,7 +16,7 @@ from kymograph.model.errors import Corrupt, InvalidInput, NotFound
 from kymograph.plot.columns import NO_TIME, with_units
 from kymograph.plot.readers import Csv, Hdf5, JsonLines, Parquet
 from kymograph.plot.source import Piece, Quantity
-from kymograph.service.reduce import Reducer, View, Watch
+from kymograph.service.archive.reduce import Reducer, View, Watch
 from kymograph.store.parts import Span
 
 

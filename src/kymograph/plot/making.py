@@ -12,7 +12,7 @@ from kymograph.plot.panels import arrange, empty
 from kymograph.plot.source import Source
 from kymograph.plot.track import Chosen, choose, reduce
 from kymograph.plot.turn import Turn, hidden, last_turn, turns
-from kymograph.service.reduce import Watch
+from kymograph.service.archive.reduce import Watch
 from kymograph.store.parts import Span
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from kymograph.model.channel import Stream
 from kymograph.model.errors import Corrupt, NotFound
 from kymograph.plot.source import Piece, Quantity, Watch
-from kymograph.service.reduce import View
-from kymograph.service.viewing import view_recording
+from kymograph.service.archive.reduce import View
+from kymograph.service.archive.viewing import view_recording
 from kymograph.store.parts import Span
 from kymograph.store.reader import RecordingReader
 from kymograph.store.recording_folder import RecordingFolder

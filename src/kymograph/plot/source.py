@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 from kymograph.model.block import Column, Times
-from kymograph.service.reduce import View, Watch
+from kymograph.service.archive.reduce import View, Watch
 from kymograph.store.parts import Span
 
 ABSOLUTE_NS_MIN: Final = 10**17

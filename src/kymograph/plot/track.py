@@ -14,7 +14,7 @@ from kymograph.model.block import Column, Times
 from kymograph.model.errors import InvalidInput
 from kymograph.plot.gaps import Floats, Points, cut, gaps
 from kymograph.plot.source import Piece, Quantity, Source
-from kymograph.service.reduce import Extremes, View, Watch
+from kymograph.service.archive.reduce import Extremes, View, Watch
 from kymograph.store.parts import Span
 
 CHANNELS_SHOWN_MAX: Final = 96

@@ -19,16 +19,16 @@ from kymograph.model.errors import KymographError
 from kymograph.model.event import Event
 from kymograph.service.chronicle import Chronicle
 from kymograph.service.contract import BlockSink, Plain
-from kymograph.service.controls import Controls
+from kymograph.service.control.controls import Controls
+from kymograph.service.control.logbook import CONTROL
+from kymograph.service.control.orders import Order
 from kymograph.service.history import RingHistory
 from kymograph.service.instruments import Instruments
-from kymograph.service.ledger import CONTROL
-from kymograph.service.orders import Order
-from kymograph.service.recording_desk import SHUTDOWN_PAST_S, TRIGGER, RecordingDesk
-from kymograph.service.recordings import Recordings
-from kymograph.service.run_driver import RUN, Means
-from kymograph.service.runs import Runs
-from kymograph.service.triggers import Triggers
+from kymograph.service.recording.desk import SHUTDOWN_PAST_S, TRIGGER, RecordingDesk
+from kymograph.service.recording.recordings import Recordings
+from kymograph.service.recording.triggers import Triggers
+from kymograph.service.runs.driving import RUN, Means
+from kymograph.service.runs.runs import Runs
 from kymograph.store.folder import DataFolder
 from kymograph.store.run_records import RunRecords
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from kymograph.model.errors import Corrupt, KymographError, StorageError
 from kymograph.model.recording import Segment
-from kymograph.service.mirror_folder import MirrorFolder
+from kymograph.service.archive.mirror_folder import MirrorFolder
 from kymograph.sync.source import Source
 from kymograph.sync.transfer import Away
 

@@ -25,7 +25,7 @@ from kymograph.model.errors import (
     Unavailable,
 )
 from kymograph.model.names import safe_name
-from kymograph.service.mirror_folder import MirrorFolder, forsake, read_source
+from kymograph.service.archive.mirror_folder import MirrorFolder, forsake, read_source
 from kymograph.sync.fetching import Fetching
 from kymograph.sync.source import Offer, OpenFile, Source
 from kymograph.sync.transfer import Away

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp
 
 from kymograph import __version__
 from kymograph.config import Config
-from kymograph.service.archive import Archive
+from kymograph.service.archive.archive import Archive
+from kymograph.service.archive.mirrors import MirrorRegister
 from kymograph.service.contract import StationService
 from kymograph.service.keys import KeyStore
-from kymograph.service.mirrors import MirrorRegister
 from kymograph.web import faces, files, problems
 from kymograph.web.api import (
     control,

@@ -9,9 +9,9 @@ from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from kymograph.config import Config
-from kymograph.service.archive import Archive
+from kymograph.service.archive.archive import Archive
+from kymograph.service.archive.mirrors import MirrorRegister
 from kymograph.service.contract import StationService
-from kymograph.service.mirrors import MirrorRegister
 from kymograph.web.auth import Guard
 from kymograph.web.idempotency import Answers
 from kymograph.web.live.hub import Hub

@@ -15,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from kymograph.config import Config
 from kymograph.model.limits import CONNECTIONS_MAX, LIVE_MESSAGE_BYTES_MAX, REQUEST_HEADERS_S_MAX
-from kymograph.service.archive import Archive
+from kymograph.service.archive.archive import Archive
 from kymograph.service.contract import StationService
 from kymograph.service.keys import KeyStore
 from kymograph.web.app import KEYS_FILE, make_app

@@ -20,9 +20,9 @@ from kymograph.model.channel import Channel, Stream
 from kymograph.model.errors import InvalidInput, KymographError, NotFound, Unavailable
 from kymograph.model.event import Event
 from kymograph.model.recording import Recording, Run, Segment
-from kymograph.service.archive import Archive
-from kymograph.service.exporting import ExportRequest, request_from_dict
-from kymograph.service.workers import Workers
+from kymograph.service.archive.archive import Archive
+from kymograph.service.archive.exporting import ExportRequest, request_from_dict
+from kymograph.service.archive.workers import Workers
 from kymograph.store import formats
 from kymograph.store.formats.base import Header
 from kymograph.store.journal import JournalHead, JournalWriter, write_journal
@@ -431,6 +431,6 @@ def _children() -> list[int]:
             command = Path(f"/proc/{pid}/cmdline").read_bytes()
         except FileNotFoundError:
             continue
-        if b"kymograph.service.worker" in command:
+        if b"kymograph.service.archive.worker" in command:
             found.append(int(pid))
     return found

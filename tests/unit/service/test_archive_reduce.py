@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kymograph.service.reduce import Extremes, Reducer, reduce_minmax
+from kymograph.service.archive.reduce import Extremes, Reducer, reduce_minmax
 
 
 def noise(count: int) -> tuple[np.ndarray, dict[str, np.ndarray]]:

@@ -3,7 +3,7 @@
 import pytest
 
 from kymograph.model.errors import ConfigError, Conflict, InvalidInput, NotFound, Refused
-from kymograph.service.orders import Order, Standing
+from kymograph.service.control.orders import Order, Standing
 from tests.unit.acquire.test_safe import until
 from tests.unit.service.tank import Tank, events, tanks
 

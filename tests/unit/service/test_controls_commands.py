@@ -7,7 +7,7 @@ import pytest
 
 from kymograph.control.audit import read
 from kymograph.model.errors import Conflict, DeviceError, InvalidInput, KymographError, Refused, TimedOut
-from kymograph.service.orders import Order, Standing
+from kymograph.service.control.orders import Order, Standing
 from tests.unit.acquire.test_safe import until
 from tests.unit.service.tank import events, tanks
 
@@ -140,7 +140,7 @@ def test_what_the_device_shows_later_is_proved_later(station, bench):
 
 
 def test_a_device_that_shows_otherwise_has_failed(station, bench, monkeypatch):
-    monkeypatch.setattr("kymograph.service.command_desk.SEEN_S", 0.2)
+    monkeypatch.setattr("kymograph.service.control.command_desk.SEEN_S", 0.2)
     bench.obeys = False
     assert turn(station, 1)["state"] == "acknowledged"
     until(lambda: commands(station)[-1]["state"] == "failed")
@@ -148,7 +148,7 @@ def test_a_device_that_shows_otherwise_has_failed(station, bench, monkeypatch):
 
 
 def test_a_device_that_shows_nothing_has_acknowledged(station, bench, monkeypatch):
-    monkeypatch.setattr("kymograph.service.command_desk.SEEN_S", 0.2)
+    monkeypatch.setattr("kymograph.service.control.command_desk.SEEN_S", 0.2)
     bench.shows = False
     turn(station, 1)
     time.sleep(0.5)

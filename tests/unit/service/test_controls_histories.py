@@ -27,8 +27,8 @@ from kymograph.model.block import Rows
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.clock import Clock
 from kymograph.model.errors import DeviceError, DeviceSilent, KymographError
-from kymograph.service.controls import Controls
-from kymograph.service.orders import Order, Standing
+from kymograph.service.control.controls import Controls
+from kymograph.service.control.orders import Order, Standing
 
 S = 1_000_000_000
 SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

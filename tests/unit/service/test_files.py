@@ -8,7 +8,7 @@ import pytest
 
 from kymograph.model.errors import NotFound
 from kymograph.model.recording import Recording
-from kymograph.service.files import find_file, list_files
+from kymograph.service.archive.files import find_file, list_files
 from kymograph.store.journal import JournalHead, JournalWriter, write_journal
 from kymograph.store.recording_folder import RecordingFolder
 from kymograph.store.sealing import SealJob, seal

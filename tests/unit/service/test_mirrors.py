@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from kymograph.service.mirrors import MIRRORS_MAX, SILENT_NS, MirrorRegister, held_mirrors
+from kymograph.service.archive.mirrors import MIRRORS_MAX, SILENT_NS, MirrorRegister, held_mirrors
 from kymograph.sync.mirror import Mirror
 from kymograph.sync.source import find
 from kymograph.sync.transfer import Transfer

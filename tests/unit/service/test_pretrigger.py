@@ -12,7 +12,7 @@ from kymograph.acquire.ring import Ring
 from kymograph.model.block import Block, Rows
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.errors import Conflict, InvalidInput
-from kymograph.service.pretrigger import CatchUp, find_span
+from kymograph.service.recording.pretrigger import CatchUp, find_span
 from kymograph.service.station import Station
 from kymograph.store.block_queue import Lost, RecorderQueue
 from kymograph.store.reader import RecordingReader

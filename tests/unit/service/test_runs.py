@@ -17,7 +17,7 @@ from kymograph.model.block import Rows
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.errors import Conflict, DeviceError, InvalidInput, NotFound, Refused
 from kymograph.model.limits import SEQUENCE_BYTES_MAX
-from kymograph.service.runs import KILLED
+from kymograph.service.runs.runs import KILLED
 from kymograph.service.station import Station
 
 WIRE: list[object] = []

@@ -13,9 +13,9 @@ from kymograph.control.freshness import Freshness, names_of
 from kymograph.model.block import Block, Rows
 from kymograph.model.channel import Channel, Stream
 from kymograph.model.errors import ConfigError, Conflict, NotFound
+from kymograph.service.recording.trigger import ARMED, OFF, RECORDING, WAITING, Trigger, TriggerTable
+from kymograph.service.recording.triggers import read_triggers
 from kymograph.service.station import Station
-from kymograph.service.trigger import ARMED, OFF, RECORDING, WAITING, Trigger, TriggerTable
-from kymograph.service.triggers import read_triggers
 from kymograph.store.reader import RecordingReader
 
 STREAM = Stream("s", (Channel("x", "float32", "bar"),), 1000.0)

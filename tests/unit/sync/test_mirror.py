@@ -190,7 +190,7 @@ def test_a_full_disk_loses_nothing_and_says_so(server, topside, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("kymograph.service.mirror_folder._append", full)
+    monkeypatch.setattr("kymograph.service.archive.mirror_folder._append", full)
     with pytest.raises(StorageError):
         mirror.pass_once()
     assert topside.chunks() == {}

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import httpx
 
 from kymograph.config import Config, parse
-from kymograph.service.archive import Archive
+from kymograph.service.archive.archive import Archive
 from kymograph.service.keys import KeyStore
 from kymograph.service.station import Station
 from kymograph.web.app import KEYS_FILE, make_app

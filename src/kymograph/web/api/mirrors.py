@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from kymograph.model.limits import NAME_CHARS_MAX
+from kymograph.service.archive.mirrors import held_mirrors
 from kymograph.service.keys import READ
-from kymograph.service.mirrors import held_mirrors
 from kymograph.web.api.answers import problems, with_times
 from kymograph.web.api.file_models import HeldMirrorOut, MirrorIn, MirrorOut
 from kymograph.web.api.models import Name, Page

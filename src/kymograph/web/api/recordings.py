@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from kymograph.model.errors import InvalidInput
 from kymograph.model.limits import NAME_CHARS_MAX
-from kymograph.service.exporting import ExportRequest
+from kymograph.service.archive.exporting import ExportRequest
 from kymograph.service.keys import ADMIN, READ, RECORD
 from kymograph.web.api.answers import CursorText, Limit, event_out, events_out, problems
 from kymograph.web.api.models import (

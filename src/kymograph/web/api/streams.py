@@ -14,8 +14,8 @@ from starlette.responses import Response
 from kymograph.model.channel import Stream, stream_from_dict
 from kymograph.model.errors import InvalidInput, NotFound
 from kymograph.model.limits import POINTS_MAX
+from kymograph.service.archive.reduce import reduce_minmax
 from kymograph.service.keys import READ
-from kymograph.service.reduce import reduce_minmax
 from kymograph.web.api.answers import problems, with_times
 from kymograph.web.api.models import DataOut, LatestOut, LiveStreamOut, Page
 from kymograph.web.auth import needs

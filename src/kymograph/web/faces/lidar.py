@@ -35,7 +35,7 @@ from kymograph.model.errors import (
 )
 from kymograph.model.limits import NAME_CHARS_MAX
 from kymograph.model.names import safe_name
-from kymograph.service.exporting import ExportRequest
+from kymograph.service.archive.exporting import ExportRequest
 from kymograph.service.keys import READ, RECORD
 from kymograph.web.api.recordings import export_response
 from kymograph.web.auth import Caller, needs

@@ -18,7 +18,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response, StreamingResponse
 
 from kymograph.model.errors import Conflict, NotFound
-from kymograph.service.exporting import ExportRequest
+from kymograph.service.archive.exporting import ExportRequest
 from kymograph.service.keys import READ, RECORD
 from kymograph.web.api.recordings import export_response
 from kymograph.web.auth import Caller, needs

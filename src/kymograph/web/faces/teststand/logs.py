@@ -21,7 +21,7 @@ from starlette.responses import Response
 
 from kymograph.model.errors import NotFound, StorageError
 from kymograph.model.recording import Segment
-from kymograph.service.archive import Archive
+from kymograph.service.archive.archive import Archive
 from kymograph.service.keys import READ, RECORD
 from kymograph.web.auth import needs
 from kymograph.web.faces.teststand.sensor_log import FOLDER

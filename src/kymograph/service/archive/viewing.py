@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from kymograph.model.channel import Stream
-from kymograph.service.reduce import Reducer, View, Watch
+from kymograph.service.archive.reduce import Reducer, View, Watch
 from kymograph.store.parts import Gate, Part, SegmentPart, Span, trim
 from kymograph.store.preview import ALL, BIN_ROWS, SOME, Preview
 from kymograph.store.reader import RecordingReader

@@ -18,8 +18,8 @@ from kymograph.model.recording import Recording
 from kymograph.service.chronicle import Chronicle
 from kymograph.service.contract import Plain
 from kymograph.service.instruments import Instruments, Notice
-from kymograph.service.pretrigger import CatchUp, Span, find_span
-from kymograph.service.recordings import Recordings
+from kymograph.service.recording.pretrigger import CatchUp, Span, find_span
+from kymograph.service.recording.recordings import Recordings
 from kymograph.store.recorder import Recorder
 
 log = logging.getLogger(__name__)

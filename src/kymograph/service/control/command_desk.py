@@ -30,8 +30,8 @@ from kymograph.model.errors import (
 )
 from kymograph.model.limits import LINK_CALL_TIMEOUT_S
 from kymograph.service.contract import Plain
-from kymograph.service.ledger import Ledger
-from kymograph.service.orders import Order, Standing
+from kymograph.service.control.logbook import Logbook
+from kymograph.service.control.orders import Order, Standing
 
 SEEN_S: Final = 2.5
 """How long a device may take to show what it did: one that tells once a second, twice missed."""
@@ -77,9 +77,9 @@ class _UnderWay:
 class CommandDesk:
     """The commands of one station. Any thread may call; nothing here waits for a device."""
 
-    def __init__(self, clock: Clock, ledger: Ledger) -> None:
+    def __init__(self, clock: Clock, logbook: Logbook) -> None:
         self._clock = clock
-        self._ledger = ledger
+        self._logbook = logbook
         self._commands = Commands(lambda: str(uuid4()), lambda now_ns: now_ns + clock.offset_ns)
         self._watched: dict[str, _Watched] = {}
         self._guard = threading.RLock()
@@ -99,7 +99,7 @@ class CommandDesk:
             step = self._commands.accept(request, self._clock.monotonic_ns())
             if step.event is not None:
                 self._watched[step.command.id] = _Watched(motion)
-                self._ledger.step(step)
+                self._logbook.step(step)
         return step.command, step.event is None
 
     def get(self, command_id: str) -> Command:
@@ -118,7 +118,7 @@ class CommandDesk:
             TimedOut: it is too late for that.
         """
         with self._guard:
-            self._ledger.step(self._commands.send(command_id, self._clock.monotonic_ns(), fence))
+            self._logbook.step(self._commands.send(command_id, self._clock.monotonic_ns(), fence))
             command, watched = self._commands.get(command_id), self._watched[command_id]
             self.overtake(command.request.instrument, "another command came", command_id)
             asked = command.request
@@ -132,7 +132,7 @@ class CommandDesk:
             if self._commands.get(command_id).state == life.SENT:
                 if heard:
                     seen_s = SEEN_S if watched.expected else 0.0
-                    self._ledger.step(self._commands.acknowledge(command_id, now_ns, answer, seen_s))
+                    self._logbook.step(self._commands.acknowledge(command_id, now_ns, answer, seen_s))
                 else:
                     self._commands.leave_unanswered(command_id, now_ns, answer, SEEN_S)
                 self._look(command_id, now_ns)
@@ -186,9 +186,9 @@ class CommandDesk:
                 if command.state != life.ACCEPTED and not self._watched[command.id].motion.is_open
             }
             for step in [s for name in lost for s in self._commands.link_lost(name, now_ns)]:
-                self._ledger.step(step)
+                self._logbook.step(step)
             for step in self._commands.expire(now_ns):
-                self._ledger.step(step)
+                self._logbook.step(step)
             for command_id in list(self._watched):
                 self._tidy(command_id)
 
@@ -225,7 +225,7 @@ class CommandDesk:
             self._end(command_id, life.FAILED, f"the device shows otherwise: {', '.join(wrong)}")
 
     def _end(self, command_id: str, state: str, reason: str) -> None:
-        self._ledger.step(self._commands.end(command_id, state, reason, self._clock.monotonic_ns()))
+        self._logbook.step(self._commands.end(command_id, state, reason, self._clock.monotonic_ns()))
 
     def _tidy(self, command_id: str) -> None:
         """Watch a command no more that has ended and was answered."""

@@ -25,14 +25,14 @@ from kymograph.model.errors import Conflict, KymographError
 from kymograph.model.event import Event as Told
 from kymograph.model.limits import RUN_EVENTS_PER_S_MAX
 from kymograph.service.contract import Plain
-from kymograph.service.controls import Controls
+from kymograph.service.control.controls import Controls
+from kymograph.service.control.leases import LEASE_S
+from kymograph.service.control.orders import Order, Standing
 from kymograph.service.instruments import Instruments
-from kymograph.service.leases import LEASE_S
-from kymograph.service.orders import Order, Standing
-from kymograph.service.recording_desk import RecordingDesk
-from kymograph.service.recordings import Recordings
-from kymograph.service.run_lanes import Lanes
-from kymograph.service.run_values import RunValues
+from kymograph.service.recording.desk import RecordingDesk
+from kymograph.service.recording.recordings import Recordings
+from kymograph.service.runs.lanes import Lanes
+from kymograph.service.runs.values import RunValues
 from kymograph.store.run_records import RunRecords
 
 log = logging.getLogger(__name__)

@@ -29,7 +29,7 @@ _WAIT_S: Final = 1.0
 """How long somebody waits for a line to be on the disk: a card that stalls must not hold a command up."""
 
 
-class Ledger:
+class Logbook:
     """The audit of one station, and its events about control. Any thread may write; order is kept."""
 
     def __init__(self, data: Path | None, clock: Clock, tell: Tell) -> None:

@@ -22,15 +22,15 @@ from kymograph.control.interlock import Action, Change
 from kymograph.control.stop_latch import Stop
 from kymograph.model.clock import Clock
 from kymograph.model.errors import KymographError, Refused
-from kymograph.service.command_desk import CommandDesk
 from kymograph.service.contract import Plain
+from kymograph.service.control.command_desk import CommandDesk
+from kymograph.service.control.interlocking import Interlocking, read_armed
+from kymograph.service.control.kept_stop import KeptStop
+from kymograph.service.control.leases import LEASE_S, Leases
+from kymograph.service.control.logbook import Logbook, Tell
+from kymograph.service.control.orders import Order, Standing
+from kymograph.service.control.safety_catch import SafetyCatch
 from kymograph.service.instruments import Instruments
-from kymograph.service.interlocking import Interlocking, read_armed
-from kymograph.service.kept_stop import KeptStop
-from kymograph.service.leases import LEASE_S, Leases
-from kymograph.service.ledger import Ledger, Tell
-from kymograph.service.orders import Order, Standing
-from kymograph.service.safety_catch import SafetyCatch
 
 log = logging.getLogger(__name__)
 
@@ -56,9 +56,9 @@ class Controls:
         self._latch = KeptStop(data)
         self._leases = Leases(clock)
         self._gates = {instrument.name: Gate(instrument.name) for instrument in instruments}
-        self._ledger = Ledger(data if self.movers else None, clock, tell)
-        self._catch = SafetyCatch(read_armed(config.control.armed, instruments), clock, self._ledger)
-        self._desk = CommandDesk(clock, self._ledger)
+        self._logbook = Logbook(data if self.movers else None, clock, tell)
+        self._catch = SafetyCatch(read_armed(config.control.armed, instruments), clock, self._logbook)
+        self._desk = CommandDesk(clock, self._logbook)
         self._upset: tuple[Callable[[str], None], ...] = ()
         self._acting = ThreadPoolExecutor(1, "interlock")
         self._quit = threading.Event()
@@ -87,7 +87,7 @@ class Controls:
         if self._thread.is_alive():
             self._thread.join(2)
         self._acting.shutdown(wait=False, cancel_futures=True)
-        self._ledger.close()
+        self._logbook.close()
 
     # -- commands ------------------------------------------------------------------------------------------
     def command(self, order: Order, standing: Standing = Standing.ASKED) -> Any:
@@ -118,14 +118,14 @@ class Controls:
                 under_way.answer = self._send(command, instrument, order, standing)
         finally:
             if standing not in _LEASELESS:
-                self._ledger.settle()
+                self._logbook.settle()
         return self._desk.get(command.id)
 
     def _send(self, command: Command, instrument: Instrument, order: Order, standing: Standing) -> Any:
         lease = None if standing in _LEASELESS else self.lease_for(order.by or "local", order.fence)
         self._permit(instrument, order, standing, lease)
         if standing not in _LEASELESS:
-            self._ledger.settle()  # that it was accepted is on the disk before anything moves
+            self._logbook.settle()  # that it was accepted is on the disk before anything moves
 
         def permit() -> None:
             if not order.wanted():
@@ -180,8 +180,8 @@ class Controls:
         """See `ControlService.take`."""
         lease, new = self._leases.take(by, ttl_s)
         if new:
-            self._ledger.event("state", {"control": "taken", "holder": by, "fence": lease.fence})
-            self._ledger.line(by, "control taken", {"fence": lease.fence, "ttl_s": ttl_s}, wait=True)
+            self._logbook.event("state", {"control": "taken", "holder": by, "fence": lease.fence})
+            self._logbook.line(by, "control taken", {"fence": lease.fence, "ttl_s": ttl_s}, wait=True)
         return lease.to_dict(self._clock.monotonic_ns())
 
     def give_up(self, by: str, break_: bool = False) -> Plain:
@@ -206,8 +206,8 @@ class Controls:
         body = {"holder": ended.lease.holder, "why": ended.why, "by": ended.by, "fence": ended.lease.fence}
         body |= {"to": to} if to else {}
         what = "handed over" if to else "lost"
-        self._ledger.event("state", {"control": what, **body})
-        self._ledger.line(ended.by or ended.lease.holder, f"control {what}", body, wait=bool(ended.by))
+        self._logbook.event("state", {"control": what, **body})
+        self._logbook.line(ended.by or ended.lease.holder, f"control {what}", body, wait=bool(ended.by))
 
     # -- arming --------------------------------------------------------------------------------------------
     def arm(self, target: str, by: str, ttl_s: float, fence: int | None = None) -> Plain:
@@ -242,8 +242,8 @@ class Controls:
         told = {name: _outcome(done) for name, done in sent.items()}
         self._catch.take_away("everything was stopped")
         self.keep_stop()
-        self._ledger.event("alarm", {"stop": stop.to_dict(), "sent": told})
-        self._ledger.line(by or "somebody", "stop all", {"reason": reason, "sent": told}, wait=True)
+        self._logbook.event("alarm", {"stop": stop.to_dict(), "sent": told})
+        self._logbook.line(by or "somebody", "stop all", {"reason": reason, "sent": told}, wait=True)
         return {**self._latch.to_dict(), "sent": told}
 
     def press(self, by: str, reason: str) -> Stop:
@@ -265,13 +265,13 @@ class Controls:
         if number is None:
             return {**self._latch.to_dict(), "confirm": self._latch.ask_reset(now_ns)}
         stop = self._latch.confirm_reset(number, now_ns)
-        self._ledger.event("state", {"stop": None, "was": stop.to_dict(), "by": by})
-        self._ledger.line(by, "stop reset", {"was": stop.to_dict()}, wait=True)
+        self._logbook.event("state", {"stop": None, "was": stop.to_dict(), "by": by})
+        self._logbook.line(by, "stop reset", {"was": stop.to_dict()}, wait=True)
         return self._latch.to_dict()
 
     def note(self, who: str, what: str, body: Mapping[str, Any]) -> None:
         """Write a line of the audit about what moves things by itself; waits for nothing."""
-        self._ledger.line(who, what, body)
+        self._logbook.line(who, what, body)
 
     def make_safe(self, instruments: Iterable[Instrument]) -> dict[str, Future[bool]]:
         """Have actuators take their safe state before anything else; waits for nothing."""
@@ -293,7 +293,7 @@ class Controls:
     def reset_interlock(self, name: str, by: str) -> Plain:
         """See `ControlService.reset_interlock`."""
         self._interlocking.reset(name)
-        self._ledger.line(by, "interlock reset", {"interlock": name}, wait=True)
+        self._logbook.line(by, "interlock reset", {"interlock": name}, wait=True)
         return self.status()
 
     @property
@@ -327,8 +327,8 @@ class Controls:
         if change.actions:
             self._tell_upset(f"interlock {change.interlock} tripped: {change.reason}")
         kind = "alarm" if change.after == "tripped" else "state"
-        self._ledger.event(kind, change.to_dict())
-        self._ledger.line("interlock", f"interlock {change.after}", change.to_dict())
+        self._logbook.event(kind, change.to_dict())
+        self._logbook.line("interlock", f"interlock {change.after}", change.to_dict())
 
     def act_again(self) -> None:
         """Do once more what tripped interlocks did by commands, unless everything is stopped: the last steps

@@ -18,9 +18,9 @@ from kymograph.control.sequence.effects import Tell
 from kymograph.control.sequence.runner import Run
 from kymograph.model.errors import Conflict, InvalidInput, KymographError
 from kymograph.service.contract import Plain
-from kymograph.service.controls import Controls
-from kymograph.service.orders import Order, Standing
-from kymograph.service.run_driver import Driving, Means, Ticket
+from kymograph.service.control.controls import Controls
+from kymograph.service.control.orders import Order, Standing
+from kymograph.service.runs.driving import Driving, Means, Ticket
 
 LATE_S: Final = 1.0
 """How long a step may wait for the device's thread; later it never goes."""

@@ -1,6 +1,6 @@
 """A worker process of the archive: it reads recordings, so that the front stays responsive and small.
 
-    python -m kymograph.service.worker FD
+    python -m kymograph.service.archive.worker FD
 
 FD is a Unix socket of type SEQPACKET. A request is one JSON message `{"job": …, "data": FOLDER, …}` that
 carries the writing end of a pipe. The answer is bytes into that pipe, and on the socket first
@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 from kymograph.model.errors import KymographError, StorageError
-from kymograph.service.exporting import ZIP, Exporter, pipe_outlet, plan, request_from_dict
-from kymograph.service.viewing import view_recording
+from kymograph.service.archive.exporting import ZIP, Exporter, pipe_outlet, plan, request_from_dict
+from kymograph.service.archive.viewing import view_recording
 from kymograph.store.completeness import ledger
 from kymograph.store.durable import storage_error
 from kymograph.store.parts import Span

@@ -24,10 +24,10 @@ from kymograph.model.limits import (
 )
 from kymograph.model.names import safe_name
 from kymograph.model.recording import Segment
-from kymograph.service.exporting import ExportRequest, plan, sealed_file
-from kymograph.service.files import StoredFile, find_file, list_files, sealed_segments
-from kymograph.service.shelf import Shelf, Shelved
-from kymograph.service.workers import PIECE_BYTES, Job, Workers
+from kymograph.service.archive.exporting import ExportRequest, plan, sealed_file
+from kymograph.service.archive.files import StoredFile, find_file, list_files, sealed_segments
+from kymograph.service.archive.shelf import Shelf, Shelved
+from kymograph.service.archive.workers import PIECE_BYTES, Job, Workers
 from kymograph.store import formats
 from kymograph.store.reader import RecordingReader
 from kymograph.store.recording_folder import RecordingFolder

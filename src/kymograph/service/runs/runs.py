@@ -28,12 +28,12 @@ from kymograph.model import status
 from kymograph.model.errors import Conflict, Refused
 from kymograph.model.limits import LINK_CALL_TIMEOUT_S, RUNS_LISTED_MAX
 from kymograph.service.contract import Plain
-from kymograph.service.interlocking import SEQUENCE
-from kymograph.service.leases import LEASE_S
-from kymograph.service.run_driver import LONG, Driving, Means, Ticket
-from kymograph.service.run_emergency import FAILED, Emergency, made_safe
-from kymograph.service.run_files import Found, SequenceFiles
-from kymograph.service.run_values import RunValues
+from kymograph.service.control.interlocking import SEQUENCE
+from kymograph.service.control.leases import LEASE_S
+from kymograph.service.runs.driving import LONG, Driving, Means, Ticket
+from kymograph.service.runs.emergency import FAILED, Emergency, made_safe
+from kymograph.service.runs.files import Found, SequenceFiles
+from kymograph.service.runs.values import RunValues
 
 log = logging.getLogger(__name__)
 

@@ -12,18 +12,18 @@ from kymograph.model.clock import Clock
 from kymograph.model.errors import NotFound, Refused
 from kymograph.model.names import safe_name
 from kymograph.service.contract import Plain
-from kymograph.service.interlocking import SEQUENCE
-from kymograph.service.ledger import Ledger
+from kymograph.service.control.interlocking import SEQUENCE
+from kymograph.service.control.logbook import Logbook
 
 
 class SafetyCatch:
     """What is armed in one station. Any thread may call."""
 
-    def __init__(self, targets: frozenset[str], clock: Clock, ledger: Ledger) -> None:
+    def __init__(self, targets: frozenset[str], clock: Clock, logbook: Logbook) -> None:
         """`targets` are the actuators that need it, as `instrument.actuator`."""
         self.targets = targets
         self._clock = clock
-        self._ledger = ledger
+        self._logbook = logbook
         self._arming = Arming()
         self._guard = threading.Lock()
 
@@ -46,8 +46,8 @@ class SafetyCatch:
         with self._guard:
             armed = self._arming.arm(target, lease.holder, lease.fence, ttl_s, now_ns)
         told = armed.to_dict(now_ns)
-        self._ledger.event("state", {"armed": target, "by": armed.by, "ttl_s": ttl_s})
-        self._ledger.line(armed.by, "armed", told, wait=True)
+        self._logbook.event("state", {"armed": target, "by": armed.by, "ttl_s": ttl_s})
+        self._logbook.line(armed.by, "armed", told, wait=True)
         return told
 
     def disarm(self, target: str, by: str) -> None:
@@ -85,7 +85,7 @@ class SafetyCatch:
             for target in needed if spend else ():
                 self._arming.execute(target, lease.holder, lease.fence, now_ns)
         for target in needed if spend else ():
-            self._ledger.line(lease.holder, "arming used", {"target": target, "fence": lease.fence})
+            self._logbook.line(lease.holder, "arming used", {"target": target, "fence": lease.fence})
 
     def spend(self, target: str, lease: Lease) -> None:
         """Use an arming up: what it was for begins now.
@@ -95,7 +95,7 @@ class SafetyCatch:
         """
         with self._guard:
             self._arming.execute(target, lease.holder, lease.fence, self._clock.monotonic_ns())
-        self._ledger.line(lease.holder, "arming used", {"target": target, "fence": lease.fence}, wait=True)
+        self._logbook.line(lease.holder, "arming used", {"target": target, "fence": lease.fence}, wait=True)
 
     def to_list(self) -> list[Plain]:
         """Return what is armed."""
@@ -106,5 +106,5 @@ class SafetyCatch:
     def _told(self, gone: Iterable[Armed], why: str, by: str = "") -> None:
         for armed in gone:
             body = {"disarmed": armed.target, "armed_by": armed.by, "why": why}
-            self._ledger.event("state", body)
-            self._ledger.line(by or armed.by, "disarmed", body)
+            self._logbook.event("state", body)
+            self._logbook.line(by or armed.by, "disarmed", body)

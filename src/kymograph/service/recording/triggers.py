@@ -25,9 +25,9 @@ from kymograph.model.errors import ConfigError, Conflict, InvalidInput, Kymograp
 from kymograph.model.names import safe_name
 from kymograph.service.contract import Plain
 from kymograph.service.instruments import Instruments, Notice
-from kymograph.service.recording_desk import TRIGGER, RecordingDesk
-from kymograph.service.recordings import Recordings
-from kymograph.service.trigger import Crossing, Trigger, TriggerTable
+from kymograph.service.recording.desk import TRIGGER, RecordingDesk
+from kymograph.service.recording.recordings import Recordings
+from kymograph.service.recording.trigger import Crossing, Trigger, TriggerTable
 from kymograph.store import formats
 
 log = logging.getLogger(__name__)

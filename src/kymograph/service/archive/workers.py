@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from kymograph.model.errors import InvalidInput, KymographError, StorageError, Unavailable, error_from_dict
-from kymograph.service.worker import MESSAGE_BYTES_MAX
+from kymograph.service.archive.worker import MESSAGE_BYTES_MAX
 
 PIECE_BYTES: Final = 256 * 1024
 _READY_S_MAX: Final = 60.0
@@ -29,7 +29,7 @@ class _Worker:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         threads = str(max(1, (os.cpu_count() or 1) // 2))
         limits = {"POLARS_MAX_THREADS": threads, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-P", "-m", "kymograph.service.worker", str(theirs.fileno())]
+        command = [sys.executable, "-P", "-m", "kymograph.service.archive.worker", str(theirs.fileno())]
         with theirs:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=[theirs.fileno()],

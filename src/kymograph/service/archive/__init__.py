@@ -1,0 +1,1 @@
+"""What was recorded: listed, read, reduced, exported, mirrored."""

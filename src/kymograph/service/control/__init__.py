@@ -1,0 +1,1 @@
+"""Who may move what, and what became of it."""

@@ -1,0 +1,1 @@
+"""Recordings begun and ended, by hand, from the past, by triggers."""
