@@ -203,7 +203,7 @@ def _stream(
     why = {MISSING: "never fetched" if folder.mirrored else "file gone", DIFFERS: "file changed"}
     not_here = [s for s in segments if states[s.filename] not in (VERIFIED, HELD)]
     lost = _joined(row for s in not_here for row in _of(s, why[states[s.filename]]))
-    told = list(_told(folder, recording, stream))
+    told = [_until_a_row(one, segments) for one in _told(folder, recording, stream)]
     known = {(one.epoch, one.from_seq) for one in told}  # with their times, which the numbers alone lack
     lost += [
         _missing(gap) for gap in gaps if gap.reason != "epoch" and (gap.epoch, gap.from_seq) not in known
@@ -251,6 +251,15 @@ def _of(segment: Segment, reason: str) -> Iterator[MissingRows]:
 def _missing(gap: Gap) -> MissingRows:
     reason = _WORDS.get(gap.reason, gap.reason)
     return MissingRows(gap.epoch, gap.from_seq, gap.to_seq, gap.rows, None, None, reason)
+
+
+def _until_a_row(one: MissingRows, segments: Sequence[Segment]) -> MissingRows:
+    """Return what a crash cost up to the first row after it: the device may have sent before it was read."""
+    later = (segment for segment in segments if segment.runs and segment.runs[0].epoch > one.epoch)
+    first = min(later, key=lambda segment: segment.index, default=None)
+    if one.reason != "crash" or one.until_ns is None or first is None:
+        return one
+    return replace(one, until_ns=max(one.until_ns, first.first_ns))
 
 
 def _told(folder: RecordingFolder, recording: Recording, stream: str) -> Iterator[MissingRows]:

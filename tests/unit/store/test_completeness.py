@@ -31,15 +31,17 @@ def data(tmp_path: Path, clock: Clock) -> Iterator[DataFolder]:
         yield data
 
 
-def sealed(data: DataFolder, *spans: tuple[int, int], ended: str = "stop") -> RecordingFolder:
+def sealed(
+    data: DataFolder, *spans: tuple[int, int], ended: str = "stop", epochs: tuple[int, ...] = ()
+) -> RecordingFolder:
     """Make a recording of which each span of seq is a sealed file."""
     recording = Recording("r1", "night", (STREAM,), "csv", 60.0, EPOCH * 1_000_000, NOW, ended)
     folder = RecordingFolder.create(data.recordings, recording)
     listed: list[Segment] = []
-    for index, (start, stop) in enumerate(spans):
+    for index, ((start, stop), epoch) in enumerate(zip(spans, epochs or [EPOCH] * len(spans), strict=True)):
         path = folder.journal_path("lidar", index)
         write_journal(
-            path, JournalHead("r1", "night", index, STREAM, 0, 0), [make_block(start, stop - start)]
+            path, JournalHead("r1", "night", index, STREAM, 0, 0), [make_block(start, stop - start, epoch)]
         )
         segment = seal(SealJob(str(folder.path), "lidar", index, "csv", 0), lambda: None)
         assert segment is not None
@@ -123,6 +125,14 @@ def test_a_crash_is_a_time_with_an_unknown_number_of_rows(data: DataFolder, cloc
     [lost] = ledger(folder.path, NOW).missing
     assert (lost.from_seq, lost.to_seq, lost.rows, lost.from_ns, lost.until_ns) == (10, None, None, 7, 9)
     assert not ledger(folder.path, NOW).complete
+
+
+def test_a_crash_lasts_until_the_first_row_after_it(data: DataFolder, clock: Clock) -> None:
+    folder = sealed(data, (0, 10), (0, 5), (5, 9), epochs=(EPOCH, EPOCH + 1, EPOCH + 1))
+    body = {"reason": "crash", "from_ns": 7, "to_ns": 9, "streams": {"lidar": [EPOCH, 10]}, "continued": True}
+    folder.events.append(make_event(clock, "gap", body))
+    [lost] = [one for one in ledger(folder.path, NOW).missing if one.reason == "crash"]
+    assert (lost.from_ns, lost.until_ns) == (7, make_block(0, 1, EPOCH + 1).first_ns)
 
 
 def test_rows_of_an_open_journal_are_held(data: DataFolder) -> None:
