@@ -93,5 +93,6 @@ def _path(where: Path) -> Path:
 
 
 def _text(body: dict[str, Any]) -> str:
-    parts = (f"{key} {value if isinstance(value, str) else json.dumps(value)}" for key, value in body.items())
+    said = {key: value for key, value in body.items() if value not in (None, "", False)}
+    parts = (f"{key} {value if isinstance(value, str) else json.dumps(value)}" for key, value in said.items())
     return ", ".join(parts).replace("\n", " ")
