@@ -93,6 +93,6 @@ def _path(where: Path) -> Path:
 
 
 def _text(body: dict[str, Any]) -> str:
-    said = {key: value for key, value in body.items() if value not in (None, "", False)}
+    said = {key: value for key, value in body.items() if not (value is None or value is False or value == "")}
     parts = (f"{key} {value if isinstance(value, str) else json.dumps(value)}" for key, value in said.items())
     return ", ".join(parts).replace("\n", " ")
