@@ -1,7 +1,8 @@
 """Fail where a room has grown too large: long files and functions, many parameters, deep nesting.
 
-Counted in `src`: lines of a file, lines of a function from `def` to its end (docstring included), parameters
-without `self` and `cls`, and blocks within blocks inside a function. A file of constants is a file too.
+Counted in `src`: lines of a file, of the page's scripts and styles too; lines of a function from `def` to its
+end (docstring included), parameters without `self` and `cls`, and blocks within blocks inside a function. A
+file of constants is a file too; what others have written is not counted.
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ NESTING_MAX: Final = 3
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 BLOCKS: Final = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.Match)
 SCOPES: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+SUFFIXES: Final = (".py", ".js", ".css")
+VENDOR: Final = "vendor"
+"""Folder of what others have written."""
 OUTER: Final = ("command", "get", "post", "put", "patch", "delete")
 """Decorators of functions that nobody here calls: commands and routes."""
 
@@ -69,6 +73,12 @@ def measure(path: Path) -> Iterator[Finding]:
     lines = text.count("\n")
     if lines > FILE_LINES_MAX:
         yield Finding(path, 1, f"{lines} lines, at most {FILE_LINES_MAX}: split it by noun")
+    if path.suffix == ".py":
+        yield from measure_functions(path, text)
+
+
+def measure_functions(path: Path, text: str) -> Iterator[Finding]:
+    """Yield every measure that a function in a file exceeds."""
     for node in ast.walk(ast.parse(text, str(path))):
         if not isinstance(node, Function):
             continue
@@ -88,7 +98,8 @@ def measure(path: Path) -> Iterator[Finding]:
 def main(arguments: list[str]) -> int:
     """Measure the folders that are named, `src` by default; return 1 if anything is too large."""
     roots = [Path(a) for a in arguments] or [Path(__file__).parent.parent / "src"]
-    findings = [f for root in roots for path in sorted(root.rglob("*.py")) for f in measure(path)]
+    files = [path for root in roots for path in sorted(root.rglob("*")) if path.suffix in SUFFIXES]
+    findings = [found for path in files if VENDOR not in path.parts for found in measure(path)]
     for finding in findings:
         print(f"{finding.path}:{finding.line}: {finding.text}")
     return 1 if findings else 0

@@ -78,3 +78,11 @@ def test_the_program_names_the_place_and_fails(tmp_path):
     assert done.stdout.startswith(f"{tmp_path}/long.py:1: 401 lines")
     (tmp_path / "long.py").write_text("x = 1\n")
     assert subprocess.run([sys.executable, TOOL, tmp_path], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize(("name", "code"), [("a.css", 1), ("a.js", 1), ("vendor/a.js", 0), ("a.txt", 0)])
+def test_the_pages_files_are_counted_and_what_others_wrote_is_not(tmp_path, name, code):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a\n" * 401)
+    assert subprocess.run([sys.executable, TOOL, tmp_path], capture_output=True).returncode == code
