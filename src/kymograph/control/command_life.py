@@ -1,7 +1,7 @@
 """The life of a command, from the person who gave it to the read-back that proves it.
 
     accepted -> sent -> acknowledged -> verified
-                                        refused     somebody said no: an interlock, another holder, the device
+                                        refused     somebody said no: an interlock, another holder, the device; or there is no link
                                         failed      it was tried and did not work
                                         timed_out   not sent by its deadline, or not answered in time
                                         unknown     the link went while it was under way: nobody can say
@@ -244,8 +244,8 @@ class Commands:
         steps: list[Step] = []
         for command in self.waiting():
             if command.request.instrument == instrument:
-                state = FAILED if command.state == ACCEPTED else UNKNOWN
-                reason = "the link was lost before it was sent" if state == FAILED else "the link was lost"
+                state = REFUSED if command.state == ACCEPTED else UNKNOWN
+                reason = "the link was lost before it was sent" if state == REFUSED else "the link was lost"
                 steps.append(self._go(replace(command, reason=reason), state, now_ns))
         return steps
 

@@ -84,7 +84,7 @@ def test_a_lost_link_leaves_nothing_to_be_sent_later():
         commands.accept(Request(instrument, "x"), 0)
     commands.send("c1", 1)
     ended = {step.command.id: step.command.state for step in commands.link_lost("stand", 2)}
-    assert ended == {"c1": "unknown", "c2": "failed"}
+    assert ended == {"c1": "unknown", "c2": "refused"}
     assert [command.id for command in commands.waiting()] == ["c3"]
 
 
