@@ -1,12 +1,12 @@
 """The station file is checked whole, and says which key is wrong."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from kymograph import config as station_file
-from kymograph.config import load, parse
+from kymograph.config import keeping, load, parse, shipping, station_file
 from kymograph.model.errors import ConfigError
 
 LIDAR = '[instruments.lidar]\ndriver = "ydlidar"\nport = "sim://ydlidar?model=X4"\n'
@@ -33,11 +33,24 @@ def test_an_empty_file_is_a_station_with_safe_defaults(tmp_path):
 
 def test_the_example_in_the_documentation_of_the_module_is_a_station():
     text = station_file.__doc__.partition("\n\n")[2]
-    import tomllib
-
     config = parse(tomllib.loads(text))
     assert config.station.name == "roof"
     assert config.instruments["lidar"].port == "serial:///dev/ttyUSB0"
+
+
+@pytest.mark.parametrize("module", [keeping, shipping])
+def test_the_examples_beside_it_are_tables_of_one(module):
+    parse(tomllib.loads(module.__doc__.partition("\n\n")[2]))
+
+
+def test_a_database_has_one_address_however_it_is_spelled(tmp_path):
+    def address(**database):
+        return parse({"station": {"data": str(tmp_path)}, "database": database}).database_url
+
+    assert address() == f"sqlite:///{tmp_path}/kymograph.db"
+    assert address(url="postgresql://ana@db/weather") == "postgresql+psycopg://ana@db/weather"
+    parts = {"host": "db", "name": "weather", "user": "ana", "password": "p@ss/word"}
+    assert address(**parts) == "postgresql+psycopg://ana:p%40ss%2Fword@db:5432/weather"
 
 
 def test_an_instruments_options_are_those_of_its_driver(tmp_path):
@@ -57,6 +70,8 @@ def test_an_instruments_options_are_those_of_its_driver(tmp_path):
         ("[recording]\nsegment_interval_s = 0.5", "recording.segment_interval_s"),
         ("[recording]\nafter_crash = 'pray'", "recording.after_crash"),
         ("[ring]\nseconds = 0", "ring.seconds"),
+        ("[dashboard.stand.places]\nP1 = 'the roof'", "dashboard.stand.places.P1"),
+        ("[dashboard.stand.places]\nP1 = 'chamber'\nP2 = 'chamber'", "dashboard.stand.places"),
         ("[instruments.a]\nport = ''", "instruments.a.driver"),
         ("[instruments.a]\ndriver = 'nothing'", "instruments.a"),
         ("[instruments.'a/b']\ndriver = 'ydlidar'", "instruments"),
