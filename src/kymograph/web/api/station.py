@@ -26,8 +26,9 @@ router = APIRouter(prefix="/v1", tags=["station"])
 
 @router.get("/station", response_model=StationOut, responses=problems(), dependencies=[needs(READ)])
 def station(front: FrontDep) -> dict[str, Any]:
-    """Return the station's name, version, clock and disk."""
-    return with_times(front.engine.station(), started="started_ns", now="now_ns")
+    """Return the station's name, version, clock and disk, and what the station file tells the dashboard."""
+    told = {**front.engine.station(), "dashboard": front.config.dashboard.model_dump(mode="json")}
+    return with_times(told, started="started_ns", now="now_ns")
 
 
 @router.get("/events", response_model=Page[EventOut], responses=problems(), dependencies=[needs(READ)])

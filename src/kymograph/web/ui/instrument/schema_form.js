@@ -1,5 +1,5 @@
 // A form made from a JSON schema, as pydantic writes it: settings of an instrument, arguments of a command.
-import { html, useState } from "../html.js";
+import { html, useEffect, useState } from "../html.js";
 
 /** Follow `$ref`, and look through `anyOf` with null: what kind of value is this, and may it be empty? */
 function resolve(schema, defs) {
@@ -93,7 +93,7 @@ function Input({ id, kind, schema, text, present, onText }) {
   `;
 }
 
-function Field({ id, name, schema, text, present, onText }) {
+function Field({ id, name, schema, text, present, problem, onText }) {
   const kind = kindOf(schema);
   const note = [schema.description, bounds(schema)].filter(Boolean).join(" · ");
   return html`
@@ -101,6 +101,7 @@ function Field({ id, name, schema, text, present, onText }) {
       <label for=${id}>${name.replaceAll("_", " ")}</label>
       <${Input} ...${{ id, kind, schema, text, present, onText }} />
       ${note && html`<small>${note}</small>`}
+      ${problem && html`<small class="wrong" role="alert" data-problem=${name}>${problem}</small>`}
     </div>
   `;
 }
@@ -115,27 +116,52 @@ function fieldsOf(schema, values, edited) {
   });
 }
 
+/** What the fields hold, as values, and why some of them hold none: `{ values, faults }`, both by name. */
+function read(fields) {
+  const values = {};
+  const faults = {};
+  for (const field of fields) {
+    try {
+      values[field.name] = fromText(field.kind, field.text, field);
+    } catch (error) {
+      faults[field.name] = error.message;
+    }
+  }
+  return { values, faults };
+}
+
+function isFilled({ text, kind }) {
+  return text !== "" || kind === "string";
+}
+
+/** Tell what is filled in, at first and whenever it becomes something else. */
+function useDraft(fields, onDraft) {
+  useEffect(
+    () => onDraft?.(read(fields.filter(isFilled))),
+    [fields.map(({ name, text }) => [name, text].join("=")).join("\n")],
+  );
+}
+
 /**
  * `values` fills the fields; `onSubmit(values)` is given what differs from them (`changesOnly`) or all that
- * is filled in. `present` is what is in use where a value is left open, by name.
+ * is filled in. `present` is what is in use where a value is left open, by name. `onDraft({ values, faults })`
+ * is told what is filled in as it is typed; `problems` are shown at their fields, by name.
  */
-export function SchemaForm({ id, schema, values = {}, present, verb, changesOnly = false, onSubmit }) {
+export function SchemaForm({ id, schema, values = {}, changesOnly = false, onSubmit, ...more }) {
+  const { present, problems, verb, onDraft } = more;
   const [edited, setEdited] = useState({});
   const [busy, setBusy] = useState(false);
   const [wrong, setWrong] = useState("");
   const fields = fieldsOf(schema, values, edited);
   const changed = fields.filter(({ text, before }) => text !== before);
+  useDraft(fields, onDraft);
   const submit = async (event) => {
     event.preventDefault();
-    setWrong("");
+    const { values: answer, faults } = read(changesOnly ? changed : fields.filter(isFilled));
+    setWrong(Object.values(faults)[0] ?? "");
+    if (Object.keys(faults).length) return;
+    setBusy(true);
     try {
-      const used = changesOnly
-        ? changed
-        : fields.filter(({ text, kind }) => text !== "" || kind === "string");
-      const answer = Object.fromEntries(
-        used.map((field) => [field.name, fromText(field.kind, field.text, field)]),
-      );
-      setBusy(true);
       if ((await onSubmit(answer)) !== undefined) setEdited({});
     } catch (error) {
       setWrong(error.message);
@@ -153,6 +179,7 @@ export function SchemaForm({ id, schema, values = {}, present, verb, changesOnly
             schema=${own}
             text=${text}
             present=${present?.[name]}
+            problem=${problems?.[name]}
             onText=${(next) => setEdited({ ...edited, [name]: next })} />
         `,
       )}

@@ -2,9 +2,14 @@
 const PRESSURES = ["bar", "Pa", "kPa", "MPa", "mbar", "psi", "[psi]"];
 const TEMPERATURES = ["Cel", "K", "degF", "[degF]"];
 
-function kindOf({ unit }) {
-  if (PRESSURES.includes(unit)) return "Pressures";
-  return TEMPERATURES.includes(unit) ? "Temperatures" : "Others";
+/** Whether a channel has the unit of a pressure. */
+export function isPressure({ unit }) {
+  return PRESSURES.includes(unit);
+}
+
+function kindOf(channel) {
+  if (isPressure(channel)) return "Pressures";
+  return TEMPERATURES.includes(channel.unit) ? "Temperatures" : "Others";
 }
 
 /** Numbers only: what has words for its values is shown elsewhere. */

@@ -1,11 +1,12 @@
 // Sequences: choose one, fill in its parameters, see what would happen, start it; and the runs there were.
-import { html, signal, useEffect, useState } from "../html.js";
+import { html, signal, useEffect, useMemo, useState } from "../html.js";
 import { SchemaForm } from "../instrument/schema_form.js";
 import { controlApi } from "../station/control_api.js";
 import { askControl, iHold, lease } from "../station/control.js";
 import { person } from "../station/person.js";
 import { Icon } from "../shell/icons.js";
 import { ArmButton, armedOf, wantsArming } from "./arming.js";
+import { byField, usePreview } from "./preview.js";
 import { Refusal, refusals } from "./refusals.js";
 import { RunLine, RunLive } from "./run_live.js";
 import { active, isOver, noteRun, runs, sequences } from "./runs.js";
@@ -64,32 +65,42 @@ function faultsText(problems) {
 }
 
 function Problems({ of }) {
-  if (!of.problems?.length) return null;
-  return html`<p class="fault"><${Icon} name="alert" /><span>${faultsText(of.problems)}</span></p>`;
+  if (!of.length) return null;
+  return html`<p class="fault"><${Icon} name="alert" /><span>${faultsText(of)}</span></p>`;
 }
 
-function Chosen({ name }) {
-  const found = useSequence(name);
+function Keep({ keep, setKeep }) {
+  return html`
+    <label class="keep">
+      <input
+        type="checkbox"
+        role="switch"
+        checked=${keep}
+        onChange=${(event) => setKeep(event.target.checked)} />
+      <span>Goes on without me: the run keeps control by itself</span>
+    </label>
+  `;
+}
+
+function Fill({ found }) {
+  const { name, parameters } = found;
   const [keep, setKeep] = useState(false);
-  if (!found) return html`<p class="quiet">Asking for ${name}…</p>`;
+  const [draft, setDraft] = useState(null);
+  const { problems, timeline, old } = usePreview(found, draft);
+  const { fields, rest } = byField(problems, parameters);
+  const schema = useMemo(() => schemaOf(parameters), [parameters]);
   const target = `sequence/${name}`;
   return html`
     <div class="sequence" data-sequence=${name}>
       <p>${found.description}</p>
-      <${Problems} of=${found} />
-      <label class="keep">
-        <input
-          type="checkbox"
-          role="switch"
-          checked=${keep}
-          onChange=${(event) => setKeep(event.target.checked)} />
-        <span>Goes on without me: the run keeps control by itself</span>
-      </label>
+      <${Problems} of=${rest} />
+      <${Keep} keep=${keep} setKeep=${setKeep} />
       <${SchemaForm}
-        key=${name}
         id="sequence"
-        schema=${schemaOf(found.parameters)}
+        schema=${schema}
         verb="Start ${name}"
+        problems=${{ ...fields, ...draft?.faults }}
+        onDraft=${setDraft}
         onSubmit=${(values) => start(name, values, keep)} />
       <${Refusal} of=${refused}>
         ${wantsArming(refused.last.value?.problem) && !armedOf(target) && html`<${ArmButton}
@@ -97,9 +108,15 @@ function Chosen({ name }) {
           onArmed=${refused.clear} />`}
       <//>
       ${armedOf(target) && html`<p class="armed__note">${target} is armed: Start executes it.</p>`}
-      <${Timeline} steps=${found.timeline} />
+      <div class=${old ? "timeline--old" : ""} data-test="preview-steps"><${Timeline} steps=${timeline} /></div>
     </div>
   `;
+}
+
+function Chosen({ name }) {
+  const found = useSequence(name);
+  if (!found) return html`<p class="quiet">Asking for ${name}…</p>`;
+  return html`<${Fill} key=${name} found=${found} />`;
 }
 
 function Choose({ list }) {
