@@ -195,15 +195,50 @@ rollups: Final = Table(
     Column("maximum", Double, nullable=False),
     Column("m2", Double, nullable=False),
 )
-"""n, smallest, mean, largest, and the sum of squared deviations, of one field in one stretch of time."""
+"""n, smallest, mean, largest, and the sum of squared deviations, of one field in one hour or day."""
+
+minutes: Final = Table(
+    "minutes",
+    tables,
+    Column("device_id", String, primary_key=True),
+    Column("field", String, primary_key=True),
+    Column("start_ns", _Number, primary_key=True),
+    Column("buckets", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The minutes of a field in one hour, packed: as rows they would weigh more than what they sum up."""
+
+fields: Final = Table(
+    "fields",
+    tables,
+    Column("device_id", String, primary_key=True),
+    Column("field", String, primary_key=True),
+)
+"""Which numbers a device's readings have, by their dotted path."""
 
 dirty: Final = Table(
     "dirty",
     tables,
+    Column("id", _Id, Identity(), primary_key=True),
+    Column("device_id", String, nullable=False),
+    Column("start_ns", _Number, nullable=False),
+    Index("dirty_by_device", "device_id", "start_ns"),
+)
+"""Hours of which readings have come since they were rolled up; written in the transaction of the readings.
+
+One row a transaction and hour, never changed: nobody waits for another, and what is settled is what was seen.
+"""
+
+thinned: Final = Table(
+    "thinned",
+    tables,
     Column("device_id", String, primary_key=True),
     Column("start_ns", _Number, primary_key=True),
+    Column("times", LargeBinary, nullable=False),
+    sqlite_with_rowid=False,
 )
-"""Hours of which readings have come since they were rolled up; written in the transaction of the readings."""
+"""Hours of which raw readings were deleted. `times` are those of all readings that are in their roll-ups, still
+there or not: so each is merged once, whoever brings it again."""
 
 tombstones: Final = Table(
     "tombstones",
