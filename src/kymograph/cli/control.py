@@ -14,6 +14,7 @@ import typer
 from kymograph.cli import output
 from kymograph.cli.running import who
 from kymograph.model.errors import InvalidInput, NotFound
+from kymograph.model.limits import COMMAND_LATE_S_MAX, COMMAND_LATE_S_MIN
 
 if TYPE_CHECKING:
     from kymograph.link.client import EngineClient
@@ -202,8 +203,15 @@ def command(
         list[str] | None, typer.Argument(metavar="[NAME=VALUE]...", help="As JSON, or as it is.")
     ] = None,
     by: By = "",
+    late_s: Annotated[
+        float | None,
+        typer.Option(
+            "--late", metavar="SECONDS", min=COMMAND_LATE_S_MIN, max=COMMAND_LATE_S_MAX,
+            help="How long it may wait to be sent; later it never goes. 2 s for what moves.",
+        ),
+    ] = None,
     as_json: output.Json = False,
-) -> None:
+) -> None:  # fmt: skip
     """Give an instrument a command, and wait until it is answered and, for 3 s, until the device shows it.
 
     A value is JSON, or else a text; digits where a list is wanted are one number each: valves=100000000.
@@ -212,7 +220,7 @@ def command(
     with _engine(data) as engine:
         wanted = _schema(engine.instrument(instrument), name)
         values = dict(_value(text, wanted) for text in arguments or ())
-        done = engine.command(instrument, name, values, _name(by))
+        done = engine.command(instrument, name, values, _name(by), late_s=late_s)
         done |= _proved(engine, done)
     if as_json:
         output.emit(done)

@@ -148,11 +148,16 @@ class Instrument:
         self._told = self._ask("PATCH", "/settings", body, again=True)
         return self
 
-    def command(self, name: str, /, **arguments: Any) -> Any:
-        """Have its driver do something and return what that says; refused at once if it is not open."""
-        return self._ask(
-            "POST", f"/commands/{safe_name(name, 'name of a command')}", {"arguments": arguments}, again=False
-        )
+    def command(self, name: str, /, *, late_s: float | None = None, **arguments: Any) -> Any:
+        """Have its driver do something and return what that says; refused at once if it is not open.
+
+        `late_s` is how long it may wait to be sent, 0.01 to 5 s; later it never goes, and `TimedOut` is
+        raised. Left out, that is 2 s for an instrument that moves something.
+        """
+        body: Plain = {"arguments": arguments}
+        if late_s is not None:
+            body["late_s"] = late_s
+        return self._ask("POST", f"/commands/{safe_name(name, 'name of a command')}", body, again=False)
 
     def _act(self, action: str) -> Instrument:
         # They name a state to be in, so that asking twice does no harm; but who is not paused cannot resume.

@@ -1,7 +1,8 @@
 """The life of a command, from the person who gave it to the read-back that proves it.
 
     accepted -> sent -> acknowledged -> verified
-                                        refused     somebody said no: an interlock, another holder, the device; or there is no link
+                                        refused     somebody said no: an interlock, another holder, a device;
+                                                    or there is no link
                                         failed      it was tried and did not work
                                         timed_out   not sent by its deadline, or not answered in time
                                         unknown     the link went while it was under way: nobody can say
@@ -43,28 +44,24 @@ TRANSITIONS: Final[Mapping[str, frozenset[str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What somebody wants done. `key` is theirs, "" for none: the same key is the same command."""
+class Order:
+    """One command for one instrument, as somebody gave it: the one way in to everything that moves."""
 
     instrument: str
     command: str
     arguments: Mapping[str, Any] = field(default_factory=dict[str, Any])
     by: str = ""
     fence: int | None = None
+    """Of the lease that it is given under; None: that of `by`, who takes one if nobody has it."""
     key: str = ""
-    late_s: float = COMMAND_LATE_S
-    """How long it may wait to be sent."""
-    answer_s: float = COMMAND_TIMEOUT_S
-    """How long an answer may take after it was sent."""
-    read_back: bool = False
-    """Whether the device shows what it did; if not, its acknowledgement is the end. Known for sure once it
-    was sent."""
-    urgent: bool = False
-    """Whether it passes although too many wait: making things safe does."""
+    """The giver's own, "" for none: the same key is the same command."""
+    late_s: float | None = None
+    """How long it may wait to be sent; what is later than that never goes. None: of what moves
+    `COMMAND_LATE_S`, of others as long as an answer may take."""
     run: str = ""
     """The id of the run that it is a step of, if it is one."""
 
-    def same(self, other: Request) -> bool:
+    def same(self, other: Order) -> bool:
         """Return whether another asks for the same."""
         return (self.instrument, self.command, _plain(self.arguments)) == (
             other.instrument, other.command, _plain(other.arguments)
@@ -73,30 +70,37 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """A command at one moment of its life; times are monotonic nanoseconds."""
+    """An order at one moment of its life."""
 
     id: str
-    request: Request
+    order: Order
     state: str
-    accepted_ns: int
+    time_ns: int
+    """When it was accepted, in UTC."""
+    late_s: float
+    """How long it may wait to be sent."""
     deadline_ns: int
-    """When it is too late to send it; once sent, when it is too late for an answer."""
+    """Monotonic: when it is too late to send it; once sent, for an answer; then for what the device shows."""
+    fence: int | None = None
+    """Of the lease under which it went; until then that of the order."""
     revision: int = 0
     answer: Any = None
     reason: str = ""
+    looked_for: bool = False
+    """Whether the device is to show what it did; if not, its acknowledgement is the end."""
 
     @property
     def ended(self) -> bool:
         """Whether nothing more will happen to it."""
-        return not TRANSITIONS[self.state] or (self.state == ACKNOWLEDGED and not self.request.read_back)
+        return not TRANSITIONS[self.state] or (self.state == ACKNOWLEDGED and not self.looked_for)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the body of the event that tells of it."""
-        asked = self.request
+        asked = self.order
         run = {"run": asked.run} if asked.run else {}
         return {
             "id": self.id, "state": self.state, "instrument": asked.instrument, "command": asked.command,
-            "arguments": dict(asked.arguments), "by": asked.by, "fence": asked.fence, "answer": self.answer,
+            "arguments": dict(asked.arguments), "by": asked.by, "fence": self.fence, "answer": self.answer,
             "reason": self.reason, "ended": self.ended, **run,
         }  # fmt: skip
 
@@ -139,28 +143,32 @@ class Commands:
         ended = list(islice(reversed(self._ended.values()), count))
         return [*reversed(ended), *self._waiting.values()]
 
-    def accept(self, request: Request, now_ns: int) -> Step:
-        """Take a request on; of a repeated key, return the command that it was.
+    def accept(self, order: Order, now_ns: int, urgent: bool = False) -> Step:
+        """Take an order on; of a repeated key, return the command that it was. What is `urgent`, as making
+        things safe is, passes although too many wait.
 
         Raises:
             Conflict: the key was used for something else.
             InvalidInput: a time that cannot be.
             TooMany: too many wait for that instrument.
         """
-        repeated = self._repeated(request)
+        repeated = self._repeated(order)
         if repeated is not None:
             return Step(repeated, None)
-        if not (request.late_s > 0 and request.answer_s > 0):
-            raise InvalidInput("a command needs time to be sent and answered", late_s=request.late_s)
+        late_s = COMMAND_LATE_S if order.late_s is None else order.late_s
+        if not late_s > 0:
+            raise InvalidInput("a command needs time to be sent", late_s=late_s)
         waiting = sum(
-            c.request.instrument == request.instrument and c.state != ACKNOWLEDGED for c in self.waiting()
+            c.order.instrument == order.instrument and c.state != ACKNOWLEDGED for c in self.waiting()
         )
-        if waiting >= COMMANDS_WAITING_MAX and not request.urgent:
-            raise TooMany(f"{waiting} commands wait for {request.instrument}", hint="wait for them to end")
-        deadline_ns = now_ns + int(request.late_s * 1e9)
-        made = Command(self._new_id(), request, ACCEPTED, now_ns, deadline_ns)
-        if request.key:
-            self._keys[request.key] = made.id
+        if waiting >= COMMANDS_WAITING_MAX and not urgent:
+            raise TooMany(f"{waiting} commands wait for {order.instrument}", hint="wait for them to end")
+        made = Command(
+            self._new_id(), order, ACCEPTED, self._utc_ns(now_ns), late_s, now_ns + int(late_s * 1e9),
+            order.fence,
+        )  # fmt: skip
+        if order.key:
+            self._keys[order.key] = made.id
         return self._keep(made, now_ns)
 
     def send(self, command_id: str, now_ns: int, fence: int | None = None) -> Step:
@@ -175,29 +183,24 @@ class Commands:
         if late or command.state == TIMED_OUT:
             late_s = (now_ns - command.deadline_ns) / 1e9
             raise TimedOut(
-                f"{command.request.command} was to be sent {late_s:.3g} s ago",
+                f"{command.order.command} was to be sent {late_s:.3g} s ago",
                 hint="give it again",
                 late_s=late_s,
             )
-        deadline_ns = now_ns + int(command.request.answer_s * 1e9)
-        request = replace(command.request, fence=fence if fence is not None else command.request.fence)
-        return self._go(replace(command, request=request, deadline_ns=deadline_ns), SENT, now_ns)
+        deadline_ns = now_ns + int(COMMAND_TIMEOUT_S * 1e9)
+        fence = command.fence if fence is None else fence
+        return self._go(replace(command, fence=fence, deadline_ns=deadline_ns), SENT, now_ns)
 
-    def acknowledge(
-        self, command_id: str, now_ns: int, answer: Any = None, seen_s: float | None = None
-    ) -> Step:
+    def acknowledge(self, command_id: str, now_ns: int, answer: Any = None, seen_s: float = 0.0) -> Step:
         """Note what the device answered.
 
-        `seen_s` is how long it may take until the device shows that it did it, 0 if it never shows; None:
-        as the request said.
+        `seen_s` is how long it may take until the device shows that it did it, 0 if it never shows.
 
         Raises:
             Conflict: it was not sent, or has ended.
         """
-        command = replace(self.get(command_id), answer=answer)
-        if seen_s is not None:
-            request = replace(command.request, read_back=seen_s > 0)
-            command = replace(command, request=request, deadline_ns=now_ns + int(seen_s * 1e9))
+        deadline_ns = now_ns + int(seen_s * 1e9)
+        command = replace(self.get(command_id), answer=answer, looked_for=seen_s > 0, deadline_ns=deadline_ns)
         return self._go(command, ACKNOWLEDGED, now_ns)
 
     def leave_unanswered(self, command_id: str, now_ns: int, answer: Any, seen_s: float) -> Command:
@@ -208,7 +211,7 @@ class Commands:
         """
         command = self.get(command_id)
         if command.state != SENT:
-            raise Conflict(f"{command.request.command} is {command.state}", command_id=command_id)
+            raise Conflict(f"{command.order.command} is {command.state}", command_id=command_id)
         deadline_ns = now_ns + int(seen_s * 1e9)
         self._waiting[command_id] = left = replace(command, answer=answer, deadline_ns=deadline_ns)
         return left
@@ -216,7 +219,7 @@ class Commands:
     def rest(self, command_id: str) -> Command:
         """Look no more for what a device shows: it shows nothing, and its acknowledgement was the end."""
         command = self.get(command_id)
-        rested = replace(command, request=replace(command.request, read_back=False))
+        rested = replace(command, looked_for=False)
         self._file(rested)
         return rested
 
@@ -243,18 +246,18 @@ class Commands:
         """End an instrument's commands: those under way are unknown, those not sent never will be."""
         steps: list[Step] = []
         for command in self.waiting():
-            if command.request.instrument == instrument:
+            if command.order.instrument == instrument:
                 state = REFUSED if command.state == ACCEPTED else UNKNOWN
                 reason = "the link was lost before it was sent" if state == REFUSED else "the link was lost"
                 steps.append(self._go(replace(command, reason=reason), state, now_ns))
         return steps
 
-    def _repeated(self, request: Request) -> Command | None:
-        known = self._keys.get(request.key) if request.key else None
+    def _repeated(self, order: Order) -> Command | None:
+        known = self._keys.get(order.key) if order.key else None
         if known is None:
             return None
         command = self.get(known)
-        if not command.request.same(request):
+        if not command.order.same(order):
             raise Conflict(
                 "this idempotency key was used for another command", hint="use a new key", command_id=known
             )
@@ -263,7 +266,7 @@ class Commands:
     def _go(self, command: Command, state: str, now_ns: int) -> Step:
         if command.ended or state not in TRANSITIONS[command.state]:
             raise Conflict(
-                f"{command.request.command} is {command.state}; it cannot become {state}",
+                f"{command.order.command} is {command.state}; it cannot become {state}",
                 command_id=command.id,
                 state=command.state,
             )
@@ -271,7 +274,7 @@ class Commands:
 
     def _keep(self, command: Command, now_ns: int) -> Step:
         self._file(command)
-        source, time_ns = f"instrument/{command.request.instrument}", self._utc_ns(now_ns)
+        source, time_ns = f"instrument/{command.order.instrument}", self._utc_ns(now_ns)
         return Step(
             command, Event(command.id, time_ns, source, "command", command.to_dict(), command.revision)
         )
@@ -285,8 +288,8 @@ class Commands:
         self._ended[command.id] = command
         if len(self._ended) > COMMANDS_KEPT_MAX:
             oldest = self._ended.pop(next(iter(self._ended)))
-            if self._keys.get(oldest.request.key) == oldest.id:
-                del self._keys[oldest.request.key]
+            if self._keys.get(oldest.order.key) == oldest.id:
+                del self._keys[oldest.order.key]
 
 
 _LATE: Final[Mapping[str, tuple[str, str]]] = {

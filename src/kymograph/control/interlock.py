@@ -217,14 +217,17 @@ class Interlock:
         """Return the interlock as anyone may see it.
 
         `reason` is why it is in its state, once tripped with the values that tripped it; `now` how things
-        stand; `margin` how far danger is, negative beyond it, or None if that is no one number.
+        stand; `margin` how far danger is, negative beyond it, or None if that is no one number; `stale`
+        whether a value that it needs is missing or too old.
         """
         values = self._newest(freshness, now_ns)
         distance = self._condition.distance(values)
         margin = -distance if distance is not None and self.is_trip else distance
+        stale = any(isinstance(value, Unknown) for value in values.values())
         return {
             "name": self.name, "state": self._state, "reason": self._reason(values), "margin": margin,
-            "now": self._explain(values), "kind": "trip" if self.is_trip else "permit",
+            "now": self._explain(values), "stale": stale,
+            "kind": "trip" if self.is_trip else "permit",
             "expression": self._condition.text, "latched": self.latched, "message": self.table.message,
             "applies_to": list(self.table.applies_to), "names": list(self.names),
         }  # fmt: skip

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from kymograph.acquire.ring import RingView
 from kymograph.link import frames
@@ -18,7 +18,7 @@ from kymograph.link.remote import remote
 from kymograph.model.channel import Stream, stream_from_dict
 from kymograph.model.errors import KymographError, NotFound, TimedOut, Unavailable, error_from_dict
 from kymograph.model.limits import LINK_CALL_TIMEOUT_S
-from kymograph.service.contract import BlockSink, ControlService, Plain, RunService, TriggerService
+from kymograph.service.contract import BlockSink, ControlService, Plain, RunService, Terms, TriggerService
 from kymograph.service.history import RingHistory
 
 log = logging.getLogger(__name__)
@@ -140,12 +140,11 @@ class EngineClient(RingHistory):
         command: str,
         arguments: Mapping[str, Any],
         by: str = "",
-        fence: int | None = None,
-        key: str = "",
+        **terms: Unpack[Terms],
     ) -> Plain:
         """See `StationService.command`."""
         told = {"instrument": instrument, "command": command, "arguments": arguments}
-        return self._call("command", **told, by=by, fence=fence, key=key)
+        return self._call("command", **told, by=by, **terms)
 
     def streams(self) -> list[Plain]:
         """See `StationService.streams`."""

@@ -159,6 +159,10 @@ COMMANDS_KEPT_MAX: Final = 1024
 """Ended commands that are remembered for a repeated idempotency key; the oldest are forgotten."""
 COMMAND_LATE_S: Final = 2.0
 """How long a command may wait to be sent unless its giver says otherwise: a person has moved on by then."""
+COMMAND_LATE_S_MIN: Final = 0.01
+"""Shortest time that its giver may ask for: below, it is late before the device's thread has looked."""
+COMMAND_LATE_S_MAX: Final = LINK_CALL_TIMEOUT_S - COMMAND_TIMEOUT_S
+"""Longest: with the time of an answer after it, as long as the front waits for the engine."""
 AUDIT_BREAKS_MAX: Final = 100
 """Breaks of an audit that are listed; more say nothing new."""
 SEQUENCE_STEPS_MAX: Final = 10_000
@@ -177,3 +181,7 @@ RUN_EVENTS_PER_S_MAX: Final = 10
 """Steps of one run that are told in a second; each is an fsync. Changes of its state are always told."""
 RUNS_LISTED_MAX: Final = 1000
 """Runs in one listing, newest first; their records stay."""
+
+# Roll-ups -------------------------------------------------------------------------------------------------
+ROLLED_FIELDS_MAX: Final = 512
+"""Numbers of one device's readings that are rolled up in an hour: each is a row an hour for ever."""

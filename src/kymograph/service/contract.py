@@ -7,11 +7,23 @@ link. Shapes are those of the `to_dict` of the noun that is named.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict, Unpack
 
 from kymograph.model.block import Block, Column, Cursor, Times
 
 Plain = dict[str, Any]
+
+
+class Terms(TypedDict, total=False):
+    """On what terms a command is given, where it is not as usual."""
+
+    fence: int | None
+    """Of the lease that it is given under; None: that of its giver, who takes one if nobody has it."""
+    key: str
+    """The giver's own: the same key is the same command."""
+    late_s: float | None
+    """How long it may wait to be sent, `COMMAND_LATE_S_MIN` to `COMMAND_LATE_S_MAX`. None: of what moves
+    `COMMAND_LATE_S`, of others as long as an answer may take."""
 
 
 class BlockSink(Protocol):
@@ -42,7 +54,8 @@ class ControlService(Protocol):
         """Return who may move what, and where it is.
 
         `stopped stop lease armed interlocks actuators`, and `commands`: those under way and the last that
-        ended, the newest last, each with `id state instrument command arguments by fence answer reason`.
+        ended, the newest last, each with `id state instrument command arguments by fence answer reason`, and
+        `time_ns`, when it was accepted.
         """
         ...
 
@@ -237,8 +250,7 @@ class StationService(Protocol):
         command: str,
         arguments: Mapping[str, Any],
         by: str = "",
-        fence: int | None = None,
-        key: str = "",
+        **terms: Unpack[Terms],
     ) -> Plain:
         """Have the instrument's driver run a command and return `instrument command arguments result`.
 
@@ -247,6 +259,7 @@ class StationService(Protocol):
         its `id` and `state` too, and given twice with one `key` it is one command.
 
         Raises:
+            InvalidInput: a `late_s` out of bounds.
             Conflict: another holds control, or the key was used for something else.
             Refused: everything is stopped, an interlock forbids it, or it is not armed.
             TimedOut: it could not be sent in time, and never will be; or the device did not answer.

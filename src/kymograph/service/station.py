@@ -7,21 +7,21 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from kymograph import __version__
 from kymograph.acquire.ring import RingView
 from kymograph.config import Config
+from kymograph.control.command_life import Order
 from kymograph.drivers import registry
 from kymograph.model import limits
 from kymograph.model.clock import Clock
-from kymograph.model.errors import KymographError
+from kymograph.model.errors import InvalidInput, KymographError
 from kymograph.model.event import Event
 from kymograph.service.chronicle import Chronicle
-from kymograph.service.contract import BlockSink, Plain
+from kymograph.service.contract import BlockSink, Plain, Terms
 from kymograph.service.control.controls import Controls
 from kymograph.service.control.logbook import CONTROL
-from kymograph.service.control.orders import Order
 from kymograph.service.history import RingHistory
 from kymograph.service.instruments import Instruments
 from kymograph.service.recording.desk import SHUTDOWN_PAST_S, TRIGGER, RecordingDesk
@@ -253,12 +253,15 @@ class Station(RingHistory):
         command: str,
         arguments: Mapping[str, Any],
         by: str = "",
-        fence: int | None = None,
-        key: str = "",
+        **terms: Unpack[Terms],
     ) -> Plain:
         """See `StationService.command`."""
         told: Plain = {"instrument": instrument, "command": command, "arguments": dict(arguments)}
-        order = Order(instrument, command, arguments, by, fence, key)
+        late_s = terms.get("late_s")
+        if late_s is not None and not limits.COMMAND_LATE_S_MIN <= late_s <= limits.COMMAND_LATE_S_MAX:
+            bounds = f"it is {limits.COMMAND_LATE_S_MIN:g} to {limits.COMMAND_LATE_S_MAX:g} s"
+            raise InvalidInput(f"late_s cannot be {late_s:g} s", hint=bounds)
+        order = Order(instrument, command, arguments, by, **terms)
         if self._instruments.get(instrument).motion.actuators:
             done = self.control.carry_out(order)
             return {**told, "result": done.answer, "id": done.id, "state": done.state}

@@ -7,14 +7,14 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from kymograph.control.command_life import TRANSITIONS, Commands, Request
+from kymograph.control.command_life import TRANSITIONS, Commands, Order
 from kymograph.model.errors import Conflict, InvalidInput, KymographError, NotFound, TimedOut, TooMany
-from kymograph.model.limits import COMMANDS_KEPT_MAX, COMMANDS_WAITING_MAX
+from kymograph.model.limits import COMMAND_LATE_S, COMMAND_TIMEOUT_S, COMMANDS_KEPT_MAX, COMMANDS_WAITING_MAX
 
 S = 1_000_000_000
-OPEN = Request(
-    "stand", "valves", {"valves": [1] * 9}, by="anna", fence=3, late_s=1, answer_s=2, read_back=True
-)
+OPEN = Order("stand", "valves", {"valves": [1] * 9}, by="anna", fence=3, late_s=1)
+SEEN_S = 2
+ANSWER_NS = int(COMMAND_TIMEOUT_S * S)
 
 
 def made():
@@ -27,7 +27,7 @@ def test_each_step_is_an_event_of_one_command():
     steps = [
         commands.accept(OPEN, 0),
         commands.send("c1", 1),
-        commands.acknowledge("c1", 2, {"ok": True}),
+        commands.acknowledge("c1", 2, {"ok": True}, SEEN_S),
         commands.end("c1", "verified", "", 3),
     ]
     events = [step.event for step in steps]
@@ -59,16 +59,16 @@ def test_a_silent_device_is_told_from_one_that_does_not_do_it():
         commands.accept(OPEN, 0)
     commands.send("c1", S // 2)
     commands.send("c2", S // 2)
-    commands.acknowledge("c2", S)
-    assert commands.expire(2 * S) == []
-    ended = {step.command.id: step.command for step in commands.expire(3 * S)}
+    commands.acknowledge("c2", ANSWER_NS - S, None, SEEN_S)
+    assert commands.expire(ANSWER_NS) == []
+    ended = {step.command.id: step.command for step in commands.expire(ANSWER_NS + S)}
     assert (ended["c1"].state, ended["c1"].reason) == ("timed_out", "the device did not answer in time")
     assert ended["c2"].state == "unknown"
 
 
 def test_without_a_read_back_an_acknowledgement_is_the_end():
     commands = made()
-    commands.accept(Request("stand", "beep"), 0)
+    commands.accept(Order("stand", "beep"), 0)
     commands.send("c1", 0)
     step = commands.acknowledge("c1", 0)
     assert step.command.ended
@@ -81,7 +81,7 @@ def test_without_a_read_back_an_acknowledgement_is_the_end():
 def test_a_lost_link_leaves_nothing_to_be_sent_later():
     commands = made()
     for instrument in ("stand", "stand", "lamp"):
-        commands.accept(Request(instrument, "x"), 0)
+        commands.accept(Order(instrument, "x"), 0)
     commands.send("c1", 1)
     ended = {step.command.id: step.command.state for step in commands.link_lost("stand", 2)}
     assert ended == {"c1": "unknown", "c2": "refused"}
@@ -90,43 +90,52 @@ def test_a_lost_link_leaves_nothing_to_be_sent_later():
 
 def test_one_key_is_one_command():
     commands = made()
-    request = Request("stand", "valves", {"a": 1, "b": 2}, key="k")
+    request = Order("stand", "valves", {"a": 1, "b": 2}, key="k")
     first = commands.accept(request, 0)
     commands.send("c1", 1)
-    again = commands.accept(Request("stand", "valves", {"b": 2, "a": 1}, key="k"), 10**12)
+    again = commands.accept(Order("stand", "valves", {"b": 2, "a": 1}, key="k"), 10**12)
     assert again.event is None
     assert (again.command.id, again.command.state) == (first.command.id, "sent")
     with pytest.raises(Conflict, match="another command"):
-        commands.accept(Request("stand", "valves", {"a": 2}, key="k"), 0)
+        commands.accept(Order("stand", "valves", {"a": 2}, key="k"), 0)
 
 
 def test_too_many_are_refused_but_never_what_is_urgent():
     commands = made()
     for _ in range(COMMANDS_WAITING_MAX):
-        commands.accept(Request("stand", "x"), 0)
+        commands.accept(Order("stand", "x"), 0)
     with pytest.raises(TooMany):
-        commands.accept(Request("stand", "x"), 0)
-    commands.accept(Request("lamp", "x"), 0)
-    commands.accept(Request("stand", "safe", urgent=True), 0)
+        commands.accept(Order("stand", "x"), 0)
+    commands.accept(Order("lamp", "x"), 0)
+    commands.accept(Order("stand", "safe"), 0, urgent=True)
 
 
 def test_those_that_ended_are_forgotten_and_those_that_wait_are_not():
     commands = made()
-    commands.accept(Request("lamp", "x", key="waits"), 0)
+    commands.accept(Order("lamp", "x", key="waits"), 0)
     for number in range(COMMANDS_KEPT_MAX + 3):
-        commands.accept(Request("stand", "x", key=f"k{number}"), 0)
+        commands.accept(Order("stand", "x", key=f"k{number}"), 0)
         commands.end(f"c{number + 2}", "refused", "no", 0)
     with pytest.raises(NotFound):
         commands.get("c2")
     assert commands.get("c1").state == "accepted"
-    assert commands.accept(Request("stand", "x", key="k0"), 0).event is not None
-    assert commands.accept(Request("stand", "x", key="k9"), 0).event is None
+    assert commands.accept(Order("stand", "x", key="k0"), 0).event is not None
+    assert commands.accept(Order("stand", "x", key="k9"), 0).event is None
 
 
 @pytest.mark.parametrize("late_s", [0, -1, float("nan")])
 def test_it_needs_a_time(late_s):
     with pytest.raises(InvalidInput):
-        made().accept(Request("stand", "x", late_s=late_s), 0)
+        made().accept(Order("stand", "x", late_s=late_s), 0)
+
+
+def test_it_says_when_it_was_accepted_and_until_when_it_waits():
+    commands = made()
+    command = commands.accept(Order("stand", "x"), 7).command
+    assert (command.time_ns, command.late_s) == (1007, COMMAND_LATE_S)
+    assert command.deadline_ns == 7 + int(COMMAND_LATE_S * S)
+    commands.send("c1", 8)
+    assert commands.get("c1").time_ns == 1007
 
 
 def test_nothing_is_sent_twice():
@@ -163,11 +172,10 @@ class Lives(RuleBasedStateMachine):
             assert command.state in TRANSITIONS[states[-1]]
         states.append(event.body["state"])
 
-    @rule(late_s=st.sampled_from([0.1, 1, 5]), read_back=st.booleans(), key=st.sampled_from(["", "k", "l"]))
-    def accept(self, late_s, read_back, key):
-        request = Request("stand", "x", late_s=late_s, answer_s=2, read_back=read_back, key=key)
+    @rule(late_s=st.sampled_from([0.1, 1, 5]), key=st.sampled_from(["", "k", "l"]))
+    def accept(self, late_s, key):
         try:
-            step = self.commands.accept(request, self.now_ns)
+            step = self.commands.accept(Order("stand", "x", late_s=late_s, key=key), self.now_ns)
         except TooMany:
             return
         self.note(step)
@@ -177,8 +185,9 @@ class Lives(RuleBasedStateMachine):
     @rule(
         data=st.data(),
         what=st.sampled_from(["send", "acknowledge", "verified", "refused", "failed", "unknown"]),
+        seen_s=st.sampled_from([0.0, 2.0]),
     )
-    def go_on(self, data, what):
+    def go_on(self, data, what, seen_s):
         if not self.told:
             return
         which = data.draw(st.sampled_from(sorted(self.told)))
@@ -189,14 +198,14 @@ class Lives(RuleBasedStateMachine):
                 assert self.now_ns < self.deadlines[which]
                 self.sent.add(which)
             elif what == "acknowledge":
-                step = self.commands.acknowledge(which, self.now_ns)
+                step = self.commands.acknowledge(which, self.now_ns, None, seen_s)
             else:
                 step = self.commands.end(which, what, "", self.now_ns)
         except KymographError:
             return
         self.note(step)
 
-    @rule(ms=st.integers(1, 3000))
+    @rule(ms=st.integers(1, 40_000))
     def time_passes(self, ms):
         self.now_ns += ms * 1_000_000
 

@@ -172,6 +172,17 @@ def test_rows_that_come_too_late_mean_nothing():
     assert (change.after, "stale" in change.reason) == (TRIPPED, True)
 
 
+def test_it_says_whether_a_value_that_it_needs_is_stale():
+    bench = Bench(trip="stand.P1 > 35", max_age_s=0.5)
+    assert bench.told["stale"] is True  # there is none yet
+    bench.take(10)
+    assert bench.told["stale"] is False
+    bench.take(40)
+    assert (bench.told["stale"], bench.state) == (False, TRIPPED)
+    bench.wait(600)
+    assert bench.told["stale"] is True
+
+
 def test_a_command_is_refused_over_stale_data_before_anybody_looked_at_the_time():
     bench = Bench(trip="stand.P1 > 35", max_age_s=0.5)
     bench.take(1)

@@ -24,7 +24,7 @@ def bench(make):
 
 
 def turn(station, value, by="Ana", fence=None):
-    return station.command("tank", "turn", {"value": value}, by, fence)
+    return station.command("tank", "turn", {"value": value}, by, fence=fence)
 
 
 def test_a_trip_makes_safe_and_refuses_until_it_is_reset(make, bench):

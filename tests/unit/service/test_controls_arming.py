@@ -2,8 +2,9 @@
 
 import pytest
 
+from kymograph.control.command_life import Order
 from kymograph.model.errors import ConfigError, Conflict, InvalidInput, NotFound, Refused
-from kymograph.service.control.orders import Order, Standing
+from kymograph.service.control.standing import Standing
 from tests.unit.acquire.test_safe import until
 from tests.unit.service.tank import Tank, events, tanks
 
@@ -27,11 +28,11 @@ def station(make):
 
 
 def turn(station, value, by="Ana", fence=None):
-    return station.command("tank", "turn", {"value": value}, by, fence)
+    return station.command("tank", "turn", {"value": value}, by, fence=fence)
 
 
 def burn(station, value, by="Ana", fence=None):
-    return station.command("tank", "burn", {"value": value}, by, fence)
+    return station.command("tank", "burn", {"value": value}, by, fence=fence)
 
 
 def armed(station):
@@ -196,3 +197,8 @@ def test_a_wrong_name_of_what_is_to_be_armed_is_an_error_at_the_start(make):
     with pytest.raises(ConfigError, match=r"control\.armed: there is no tank\.ligter") as wrong:
         make(["tank.ligter"])
     assert "tank.lighter" in wrong.value.hint
+
+
+def test_each_actuator_says_whether_it_needs_arming(station):
+    said = {one["name"]: one["needs_arming"] for one in station.control.status()["actuators"]}
+    assert said == {"valve": False, "lighter": True}

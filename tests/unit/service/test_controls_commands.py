@@ -6,8 +6,9 @@ import time
 import pytest
 
 from kymograph.control.audit import read
+from kymograph.control.command_life import Order
 from kymograph.model.errors import Conflict, DeviceError, InvalidInput, KymographError, Refused, TimedOut
-from kymograph.service.control.orders import Order, Standing
+from kymograph.service.control.standing import Standing
 from tests.unit.acquire.test_safe import until
 from tests.unit.service.tank import events, tanks
 
@@ -215,3 +216,30 @@ def test_the_last_steps_need_no_lease_and_endanger_nothing(station, bench):
     with pytest.raises(Refused, match="Eve"):
         station.control.command(last[0], Standing.LAST)
     assert station.control.command(last[1], Standing.LAST) == 0
+
+
+def test_its_giver_says_how_long_it_may_wait_to_be_sent(station, bench):
+    bench.answers.clear()
+    errors = []
+    first = apart(errors, turn, station, 1)
+    assert bench.sending.wait(20)
+    with pytest.raises(TimedOut):
+        turn(station, 2, late_s=0.05)
+    bench.answers.set()
+    first.join(20)
+    turn(station, 0)
+    assert errors == []
+    assert bench.wire == ["safe", "turn 1", "turn 0"]
+
+
+@pytest.mark.parametrize("late_s", [0, -1, 0.001, 6, float("nan"), float("inf")])
+def test_that_time_has_bounds(station, bench, late_s):
+    with pytest.raises(InvalidInput, match="late_s"):
+        turn(station, 1, late_s=late_s)
+    assert bench.wire == ["safe"] and commands(station) == []
+
+
+def test_a_listed_command_says_when_it_was_accepted(station):
+    before_ns = time.time_ns()
+    turn(station, 1)
+    assert before_ns <= commands(station)[-1]["time_ns"] <= time.time_ns()

@@ -20,7 +20,7 @@ from kymograph.acquire.instrument import Instrument
 from kymograph.acquire.motion import Motion
 from kymograph.acquire.requests import Requests
 from kymograph.config import parse
-from kymograph.control.command_life import TRANSITIONS
+from kymograph.control.command_life import TRANSITIONS, Order
 from kymograph.drivers.base import Driver, DriverOptions, command
 from kymograph.model.actuator import Actuator
 from kymograph.model.block import Rows
@@ -28,7 +28,7 @@ from kymograph.model.channel import Channel, Stream
 from kymograph.model.clock import Clock
 from kymograph.model.errors import DeviceError, DeviceSilent, KymographError
 from kymograph.service.control.controls import Controls
-from kymograph.service.control.orders import Order, Standing
+from kymograph.service.control.standing import Standing
 
 S = 1_000_000_000
 SHM = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None

@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from kymograph.acquire.motion import Motion
 from kymograph.control import command_life as life
-from kymograph.control.command_life import Command, Commands, Request
+from kymograph.control.command_life import Command, Commands, Order
 from kymograph.model.clock import Clock
 from kymograph.model.errors import (
     Conflict,
@@ -31,7 +31,7 @@ from kymograph.model.errors import (
 from kymograph.model.limits import LINK_CALL_TIMEOUT_S
 from kymograph.service.contract import Plain
 from kymograph.service.control.logbook import Logbook
-from kymograph.service.control.orders import Order, Standing
+from kymograph.service.control.standing import Standing
 
 SEEN_S: Final = 2.5
 """How long a device may take to show what it did: one that tells once a second, twice missed."""
@@ -91,12 +91,9 @@ class CommandDesk:
             Conflict: its key was used for something else.
             TooMany: too many wait for that instrument.
         """
-        request = Request(
-            order.instrument, order.command, dict(order.arguments), order.by, order.fence, order.key,
-            order.late_s, urgent=standing in (Standing.LAST, Standing.EMERGENCY), run=order.run,
-        )  # fmt: skip
+        urgent = standing in (Standing.LAST, Standing.EMERGENCY)
         with self._guard:
-            step = self._commands.accept(request, self._clock.monotonic_ns())
+            step = self._commands.accept(order, self._clock.monotonic_ns(), urgent)
             if step.event is not None:
                 self._watched[step.command.id] = _Watched(motion)
                 self._logbook.step(step)
@@ -120,8 +117,8 @@ class CommandDesk:
         with self._guard:
             self._logbook.step(self._commands.send(command_id, self._clock.monotonic_ns(), fence))
             command, watched = self._commands.get(command_id), self._watched[command_id]
-            self.overtake(command.request.instrument, "another command came", command_id)
-            asked = command.request
+            asked = command.order
+            self.overtake(asked.instrument, "another command came", command_id)
             watched.expected = watched.motion.expects(asked.command, asked.arguments)
 
     def answered(self, command_id: str, answer: Any) -> None:
@@ -170,7 +167,7 @@ class CommandDesk:
         """Cease to look for what an instrument's commands did: something came over them."""
         with self._guard:
             for command in self._commands.waiting():
-                shown = command.state == life.ACKNOWLEDGED and command.request.instrument == instrument
+                shown = command.state == life.ACKNOWLEDGED and command.order.instrument == instrument
                 if shown and command.id != but:
                     self._end(command.id, life.UNKNOWN, f"{why} before the device showed it")
 
@@ -181,7 +178,7 @@ class CommandDesk:
             for command in self._commands.waiting():
                 self._look(command.id, now_ns)
             lost = {
-                command.request.instrument
+                command.order.instrument
                 for command in self._commands.waiting()
                 if command.state != life.ACCEPTED and not self._watched[command.id].motion.is_open
             }
@@ -195,7 +192,7 @@ class CommandDesk:
     def to_list(self) -> list[Plain]:
         """Return those under way and the last that ended, the newest last."""
         with self._guard:
-            return [command.to_dict() for command in self._commands.newest(LISTED)]
+            return [{**c.to_dict(), "time_ns": c.time_ns} for c in self._commands.newest(LISTED)]
 
     def _look(self, command_id: str, now_ns: int) -> None:
         """Compare what a device shows with what it was told."""

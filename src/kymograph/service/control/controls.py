@@ -17,19 +17,20 @@ from typing import Any, Final
 from kymograph.acquire.instrument import Instrument
 from kymograph.config import Config
 from kymograph.control.authority import HANDED_OVER, Ended, Gate, Lease
-from kymograph.control.command_life import Command
+from kymograph.control.command_life import Command, Order
 from kymograph.control.interlock import Action, Change
 from kymograph.control.stop_latch import Stop
 from kymograph.model.clock import Clock
 from kymograph.model.errors import KymographError, Refused
+from kymograph.model.limits import COMMAND_TIMEOUT_S
 from kymograph.service.contract import Plain
 from kymograph.service.control.command_desk import CommandDesk
 from kymograph.service.control.interlocking import Interlocking, read_armed
 from kymograph.service.control.kept_stop import KeptStop
 from kymograph.service.control.leases import LEASE_S, Leases
 from kymograph.service.control.logbook import Logbook, Tell
-from kymograph.service.control.orders import Order, Standing
 from kymograph.service.control.safety_catch import SafetyCatch
+from kymograph.service.control.standing import Standing, Wanted
 from kymograph.service.instruments import Instruments
 
 log = logging.getLogger(__name__)
@@ -90,24 +91,28 @@ class Controls:
         self._logbook.close()
 
     # -- commands ------------------------------------------------------------------------------------------
-    def command(self, order: Order, standing: Standing = Standing.ASKED) -> Any:
+    def command(
+        self, order: Order, standing: Standing = Standing.ASKED, wanted: Wanted = lambda: True
+    ) -> Any:
         """Have a command run, if nothing speaks against it, and return what the device answered.
 
-        Who gives one while nobody holds control takes it for half a minute.
+        Who gives one while nobody holds control takes it for half a minute. `wanted` is asked in the device's
+        own thread right before it goes: no longer wanted, it never goes.
 
         Raises:
             Conflict: another holds control.
             Refused: everything is stopped, an interlock forbids it, or it is not armed.
             TimedOut: it could not be sent in time, and never will be; or the device does not answer.
         """
-        if not self._moves(order):
-            return self._instruments.get(order.instrument).command(order.command, order.arguments)
-        return self.carry_out(order, standing).answer
+        instrument = self._instruments.get(order.instrument)
+        if instrument.motion.actuators:
+            return self.carry_out(order, standing, wanted).answer
+        late_s = COMMAND_TIMEOUT_S if order.late_s is None else order.late_s
+        return instrument.command(order.command, order.arguments, late_s=late_s)
 
-    def _moves(self, order: Order) -> bool:
-        return bool(self._instruments.get(order.instrument).motion.actuators)
-
-    def carry_out(self, order: Order, standing: Standing = Standing.ASKED) -> Command:
+    def carry_out(
+        self, order: Order, standing: Standing = Standing.ASKED, wanted: Wanted = lambda: True
+    ) -> Command:
         """Have a command of what moves run as `command` does, and return it as far as it has come by then."""
         instrument = self._instruments.get(order.instrument)
         command, repeated = self._desk.accept(order, standing, instrument.motion)
@@ -115,26 +120,27 @@ class Controls:
             return self._desk.repeated(command.id)
         try:
             with self._desk.under_way(command) as under_way:
-                under_way.answer = self._send(command, instrument, order, standing)
+                under_way.answer = self._send(command, instrument, standing, wanted)
         finally:
             if standing not in _LEASELESS:
                 self._logbook.settle()
         return self._desk.get(command.id)
 
-    def _send(self, command: Command, instrument: Instrument, order: Order, standing: Standing) -> Any:
+    def _send(self, command: Command, instrument: Instrument, standing: Standing, wanted: Wanted) -> Any:
+        order = command.order
         lease = None if standing in _LEASELESS else self.lease_for(order.by or "local", order.fence)
         self._permit(instrument, order, standing, lease)
         if standing not in _LEASELESS:
             self._logbook.settle()  # that it was accepted is on the disk before anything moves
 
         def permit() -> None:
-            if not order.wanted():
+            if not wanted():
                 raise Refused(f"{order.command} was withdrawn", hint="it was not sent")
             self._permit(instrument, order, standing, lease, now=True)
             self._desk.send(command.id, None if lease is None else lease.fence)
 
         urgent = standing is Standing.EMERGENCY
-        return instrument.command(order.command, order.arguments, permit, urgent, order.late_s)
+        return instrument.command(order.command, order.arguments, permit, urgent, command.late_s)
 
     def _permit(
         self, instrument: Instrument, order: Order, standing: Standing, lease: Lease | None, now: bool = False
@@ -361,7 +367,13 @@ class Controls:
             "armed": self._catch.to_list(),
             "interlocks": self._interlocking.to_list(),
             "actuators": [
-                {"instrument": one.name, **place} for one in self.movers for place in one.motion.to_list()
+                {
+                    "instrument": one.name,
+                    **place,
+                    "needs_arming": self.needs_arming(one.name, [place["name"]]),
+                }
+                for one in self.movers
+                for place in one.motion.to_list()
             ],
             "commands": self._desk.to_list(),
         }

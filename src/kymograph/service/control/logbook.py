@@ -65,7 +65,7 @@ class Logbook:
         if step.event is None:
             return
         self._tell(step.event)
-        self.line(step.command.request.by, f"command {step.command.state}", step.event.body)
+        self.line(step.command.order.by, f"command {step.command.state}", step.event.body)
 
     def settle(self) -> None:
         """Wait until what was written so far is on the disk, but not for long."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Final, cast
 
 from kymograph.control.authority import Lease
+from kymograph.control.command_life import Order
 from kymograph.control.sequence.effects import Effect, Event, Recording, Tell, Withdraw
 from kymograph.control.sequence.runner import OVER, Run
 from kymograph.model import status
@@ -27,7 +28,7 @@ from kymograph.model.limits import RUN_EVENTS_PER_S_MAX
 from kymograph.service.contract import Plain
 from kymograph.service.control.controls import Controls
 from kymograph.service.control.leases import LEASE_S
-from kymograph.service.control.orders import Order, Standing
+from kymograph.service.control.standing import Standing
 from kymograph.service.instruments import Instruments
 from kymograph.service.recording.desk import RecordingDesk
 from kymograph.service.recording.recordings import Recordings
@@ -278,16 +279,20 @@ class Driving:
         return Order(
             effect.instrument, effect.command, effect.arguments, self.ticket.by, fence,
             late_s=max(late_s, 0.001), run=self.ticket.id,
-            wanted=lambda: effect.number not in self._withdrawn,
         )  # fmt: skip
 
     def _give(self, effect: Tell) -> None:
-        if effect.number in self._withdrawn:
+        def wanted() -> bool:
+            return effect.number not in self._withdrawn
+
+        if not wanted():
             self.answer(effect.number, outcome="withdrawn")
             return
         standing = Standing.LAST if effect.always else Standing.RUN
         try:
-            self.answer(effect.number, *judged(self.means.controls.command(self.order(effect), standing)))
+            self.answer(
+                effect.number, *judged(self.means.controls.command(self.order(effect), standing, wanted))
+            )
         except KymographError as error:
             self.answer(effect.number, str(error))
 

@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from typing import Final, cast
 
 from kymograph.acquire.instrument import Instrument
+from kymograph.control.command_life import Order
 from kymograph.control.sequence.catalogue import Catalogue
 from kymograph.control.sequence.effects import Tell
 from kymograph.control.sequence.runner import Run
 from kymograph.model.errors import Conflict, InvalidInput, KymographError
 from kymograph.service.contract import Plain
 from kymograph.service.control.controls import Controls
-from kymograph.service.control.orders import Order, Standing
+from kymograph.service.control.standing import Standing
 from kymograph.service.runs.driving import Driving, Means, Ticket
 
 LATE_S: Final = 1.0

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kymograph.model.limits import ARMED_S_MAX, HOLDER_CHARS_MAX, LEASE_S_MAX, LEASE_S_MIN, NAME_CHARS_MAX
 from kymograph.service.keys import ADMIN, CONTROL, READ
-from kymograph.web.api.answers import problems
+from kymograph.web.api.answers import problems, with_times
 from kymograph.web.api.models import Answer, Name, Wish, Words
 from kymograph.web.auth import Caller, needs
 from kymograph.web.front import FrontDep
@@ -41,10 +41,46 @@ class ArmedOut(Answer):
     remaining_s: float
 
 
+class InterlockOut(Answer):
+    """An interlock, and how things stand."""
+
+    name: str
+    kind: Literal["trip", "permit"]
+    state: Literal["ok", "pending", "tripped"]
+    """Only `ok` lets anything through."""
+    reason: str
+    now: str
+    stale: bool
+    """Whether a value that it needs is missing or too old."""
+    margin: float | None
+    """How far danger is, negative beyond it; null if that is no one number."""
+    expression: str
+    latched: bool
+    message: str
+    applies_to: list[str]
+    names: list[str]
+
+
+class ActuatorOut(Answer):
+    """Something that can be moved, and where it is."""
+
+    instrument: str
+    name: str
+    unit: str
+    labels: list[str]
+    value: float | None
+    """Where the device says that it is; null if it does not."""
+    needs_arming: bool
+    """Whether it is to be armed before it is brought to anything but its safe state."""
+
+
 class CommandOut(Answer):
     """A command of something that moves, as far as it has come."""
 
     id: str
+    time_ns: int
+    """When it was accepted, UTC."""
+    time: str
     state: str
     """`accepted sent acknowledged verified`, or `refused failed timed_out unknown`."""
     instrument: str
@@ -66,8 +102,8 @@ class ControlOut(Answer):
     stop: dict[str, Any] | None
     lease: LeaseOut | None
     armed: list[ArmedOut]
-    interlocks: list[dict[str, Any]]
-    actuators: list[dict[str, Any]]
+    interlocks: list[InterlockOut]
+    actuators: list[ActuatorOut]
     commands: list[CommandOut]
     """Those under way, and the last that ended; the newest last."""
 
@@ -131,10 +167,15 @@ class WhoIn(Wish):
     by: Words = ""
 
 
+def control_out(status: dict[str, Any]) -> dict[str, Any]:
+    """Return the status of control as it is answered."""
+    return {**status, "commands": [with_times(one, time="time_ns") for one in status["commands"]]}
+
+
 @router.get("", response_model=ControlOut, responses=problems(), dependencies=[needs(READ)])
 def control(front: FrontDep) -> dict[str, Any]:
     """Return who holds control, what is stopped, every interlock, and where each actuator is."""
-    return front.engine.control.status()
+    return control_out(front.engine.control.status())
 
 
 @router.post("/stop", response_model=StopOut, responses=problems())
@@ -158,13 +199,13 @@ def take(front: FrontDep, caller: Controller, told: LeaseIn) -> dict[str, Any]:
 @router.post("/lease/release", response_model=ControlOut, responses=problems(409))
 def release(front: FrontDep, caller: Controller, told: WhoIn) -> dict[str, Any]:
     """Give control back; what moves is made safe."""
-    return front.engine.control.give_up(caller.signs(told.by))
+    return control_out(front.engine.control.give_up(caller.signs(told.by)))
 
 
 @router.post("/lease/break", response_model=ControlOut, responses=problems())
 def break_(front: FrontDep, caller: Admin, told: WhoIn) -> dict[str, Any]:
     """Take control from whoever has it, as an admin; what moves is made safe."""
-    return front.engine.control.give_up(caller.signs(told.by), break_=True)
+    return control_out(front.engine.control.give_up(caller.signs(told.by), break_=True))
 
 
 @router.post("/lease/handover", response_model=LeaseOut, responses=problems(409))
@@ -182,7 +223,7 @@ def arm(front: FrontDep, caller: Controller, told: ArmIn) -> dict[str, Any]:
 @router.post("/disarm", response_model=ControlOut, responses=problems())
 def disarm(front: FrontDep, caller: Controller, told: DisarmIn) -> dict[str, Any]:
     """Take an arming away, whoever armed it."""
-    return front.engine.control.disarm(told.target, caller.signs(told.by))
+    return control_out(front.engine.control.disarm(told.target, caller.signs(told.by)))
 
 
 @router.post("/interlocks/{name}/{action}", response_model=ControlOut, responses=problems(404, 409))
@@ -191,4 +232,4 @@ def reset_interlock(
 ) -> dict[str, Any]:
     """Let a latched interlock go, if its cause is gone; nothing moves by it."""
     del action
-    return front.engine.control.reset_interlock(name, caller.signs(told.by))
+    return control_out(front.engine.control.reset_interlock(name, caller.signs(told.by)))

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Header
 
+from kymograph.service.contract import Terms
 from kymograph.service.keys import CONTROL, READ
 from kymograph.web.api.answers import problems
 from kymograph.web.api.models import Arguments, InstrumentDetail, InstrumentOut, Page, Settings
@@ -53,7 +54,7 @@ def configure(front: FrontDep, caller: Controller, name: str, settings: Settings
     return front.engine.configure(name, settings.options, settings.port, caller.signs(""))
 
 
-@router.post("/{name}/commands/{command}", responses=problems(404, 409, 502))
+@router.post("/{name}/commands/{command}", responses=problems(404, 409, 502, 504))
 def command(
     front: FrontDep,
     caller: Controller,
@@ -66,7 +67,7 @@ def command(
     control of what moves.
 
     Of what moves, the answer has the command's `id` and its `state`, such as `verified`; one that comes twice
-    with the same Idempotency-Key is given once.
+    with the same Idempotency-Key is given once. What could not be sent within `late_s` never is: 504.
     """
-    by = caller.signs(told.by)
-    return front.engine.command(name, command, told.arguments, by, told.fence, idempotency_key)
+    terms: Terms = {"fence": told.fence, "key": idempotency_key, "late_s": told.late_s}
+    return front.engine.command(name, command, told.arguments, caller.signs(told.by), **terms)

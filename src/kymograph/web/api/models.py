@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from kymograph.model.errors import KymographError
 from kymograph.model.limits import (
     CHANNELS_MAX,
+    COMMAND_LATE_S_MAX,
+    COMMAND_LATE_S_MIN,
     METADATA_BYTES_MAX,
     NAME_CHARS_MAX,
     PRE_TRIGGER_S_MAX,
@@ -157,6 +159,8 @@ class Arguments(Wish):
     arguments: Notes = {}
     by: Words = ""
     fence: int | None = None
+    late_s: Annotated[float | None, Field(ge=COMMAND_LATE_S_MIN, le=COMMAND_LATE_S_MAX)] = None
+    """How long it may wait to be sent; what is later than that never goes. Of what moves, 2 s if left out."""
 
 
 class ChannelOut(Answer):
