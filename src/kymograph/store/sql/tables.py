@@ -119,8 +119,14 @@ told: Final = Table(
     Column("next", _Number, nullable=False),
     Column("newest_ns", _Number),
     Column("told_ns", _Number, nullable=False),
+    Column("base", _Number, nullable=False),
+    Column("complete_ns", _Number),
 )
-"""On a hub: what a station says that it has made, up to `next` (exclusive)."""
+"""On a hub: what a station says that it has made, up to `next` (exclusive).
+
+`base` is the lowest row number that was ever told or came, `complete_ns` the time of the newest row when
+nothing was owed last.
+"""
 
 batches: Final = Table(
     "batches",
@@ -166,8 +172,12 @@ stations: Final = Table(
     Column("version", String, nullable=False, server_default=""),
     Column("first_seen_ns", _Number),
     Column("last_seen_ns", _Number),
+    Column("newest_ns", _Number),
+    Column("newest", _Json),
     Column("facts", _Json, nullable=False),
 )
+"""On a hub: who ships, or posts readings. `newest` is the payload of its newest reading, at `newest_ns`; what
+a clock has dated into the future does not count as that."""
 
 keys: Final = Table(
     "keys",
@@ -237,7 +247,7 @@ thinned: Final = Table(
     Column("times", LargeBinary, nullable=False),
     sqlite_with_rowid=False,
 )
-"""Hours of which raw readings were deleted. `times` are those of all readings that are in their roll-ups, still
+"""Hours of which raw readings were deleted. `times` are those of all readings in their roll-ups, still
 there or not: so each is merged once, whoever brings it again."""
 
 tombstones: Final = Table(
