@@ -2,9 +2,9 @@
 
 from hypothesis import HealthCheck, settings
 
-from tests.postgres import postgres_server, database_url, postgres, postgres_url
+from tests.postgres import database_url, postgres, postgres_server, postgres_url
 
-__all__ = ["postgres_server", "database_url", "postgres", "postgres_url"]
+__all__ = ["database_url", "postgres", "postgres_server", "postgres_url"]
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")

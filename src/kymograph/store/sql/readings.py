@@ -1,0 +1,208 @@
+"""Readings in the database: adding them, each once; the newest; a stretch of time, page by page.
+
+A payload is passed on as the JSON text it came as; PostgreSQL keeps its meaning, not its spelling.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
+
+import msgspec
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Text,
+    cast,
+    literal,
+    literal_column,
+    select,
+    text,
+    tuple_,
+)
+from sqlalchemy.sql import ColumnElement
+
+from kymograph.store.sql import months, rollups
+from kymograph.store.sql.database import POSTGRESQL
+from kymograph.store.sql.migrations.readings_table import LOCAL_TIME
+from kymograph.store.sql.tables import readings as table
+
+COPY_ROWS_MIN: Final = 3600
+"""From so many rows on PostgreSQL takes them faster by COPY into a table aside."""
+_ADD_ON_SQLITE: Final = (
+    "INSERT INTO readings (device_id, time_ns, local_ns, payload) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
+)
+_ADD: Final = """INSERT INTO readings (device_id, time_ns, local_ns, payload)
+    SELECT device_id, time_ns, local_ns, payload FROM {source} ORDER BY device_id, time_ns
+    ON CONFLICT DO NOTHING"""
+"""In the order of the key: two that add the same rows wait for one another, and never both."""
+_JSON_ROWS: Final = (
+    "jsonb_to_recordset(%s::jsonb) AS r(device_id text, time_ns bigint, local_ns bigint, payload jsonb)"
+)
+_ASIDE: Final = """CREATE TEMP TABLE IF NOT EXISTS readings_aside
+    (device_id text, time_ns bigint, local_ns bigint, payload jsonb) ON COMMIT DELETE ROWS"""
+_ESCAPES: Final = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
+"""What has a meaning in COPY's text format."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What one device showed at one time; known by the two."""
+
+    device_id: str
+    time_ns: int
+    local_ns: int
+    payload: msgspec.Raw
+    """JSON, an object."""
+
+
+class KeptReading(Reading, frozen=True):
+    """A reading as it is in the database."""
+
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """What became of rows that were to be added."""
+
+    inserted: int
+    duplicates: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A stretch of time by one of the two clocks, its end not included; of one device, or of all."""
+
+    clock: Literal["time_ns", "local_ns"] = "time_ns"
+    start_ns: int | None = None
+    stop_ns: int | None = None
+    device_id: str | None = None
+
+
+Place = tuple[int, str, int]
+"""Where a page ended: time by the span's clock, device, `time_ns`."""
+
+
+# -- adding ------------------------------------------------------------------------------------------------
+def insert_readings(connection: Connection, rows: Sequence[Reading]) -> Added:
+    """Add rows; those that are there already are left as they are and counted.
+
+    Marks the hours that are to be rolled up. Part of the caller's transaction, best its beginning.
+
+    Raises:
+        StorageError: a payload is no JSON, or one that PostgreSQL does not keep (a text with a zero in it).
+    """
+    if not rows:
+        return Added(0, 0)
+    if connection.dialect.name != POSTGRESQL:
+        values = [(r.device_id, r.time_ns, r.local_ns, bytes(r.payload).decode()) for r in rows]
+        inserted = connection.exec_driver_sql(_ADD_ON_SQLITE, values).rowcount
+    else:
+        months.ensure(connection, (row.time_ns for row in rows))
+        add = _copy if len(rows) >= COPY_ROWS_MIN else _add_as_json
+        inserted = add(connection, rows)
+    if inserted:
+        by_device = sorted(rows, key=lambda row: row.device_id)
+        for device_id, of_device in itertools.groupby(by_device, key=lambda row: row.device_id):
+            rollups.mark_dirty(connection, device_id, (row.time_ns for row in of_device))
+    return Added(inserted, len(rows) - inserted)
+
+
+def _add_as_json(connection: Connection, rows: Sequence[Reading]) -> int:
+    body = msgspec.json.encode(rows).decode()
+    return connection.exec_driver_sql(_ADD.format(source=_JSON_ROWS), (body,)).rowcount
+
+
+def _copy(connection: Connection, rows: Sequence[Reading]) -> int:
+    connection.exec_driver_sql(_ASIDE)
+    driver: Any = connection.connection.driver_connection
+    with driver.cursor() as cursor:
+        with cursor.copy("COPY readings_aside FROM STDIN") as copy:
+            copy.write(b"".join(_lines(rows)))
+    inserted = connection.exec_driver_sql(_ADD.format(source="readings_aside")).rowcount
+    connection.exec_driver_sql("TRUNCATE readings_aside")
+    return inserted
+
+
+def _lines(rows: Sequence[Reading]) -> Iterable[bytes]:
+    for row in rows:
+        yield b"%b\t%d\t%d\t%b\n" % (
+            _escaped(row.device_id.encode()), row.time_ns, row.local_ns, _escaped(bytes(row.payload)),
+        )  # fmt: skip
+
+
+def _escaped(value: bytes) -> bytes:
+    for plain, escaped in _ESCAPES:
+        value = value.replace(plain, escaped)
+    return value
+
+
+# -- asking ------------------------------------------------------------------------------------------------
+_COLUMNS: Final = (
+    table.c.id, table.c.device_id, table.c.time_ns, table.c.local_ns,
+    cast(table.c.payload, Text).label("payload"),
+)  # fmt: skip
+_EPOCH: Final = datetime(1970, 1, 1)
+_DEVICES: Final = text("""WITH RECURSIVE devices(name) AS (
+    SELECT min(device_id) FROM readings
+    UNION ALL
+    SELECT (SELECT min(device_id) FROM readings WHERE device_id > devices.name)
+    FROM devices WHERE devices.name IS NOT NULL)
+    SELECT name FROM devices WHERE name IS NOT NULL""")
+"""Each name by one look into the index, however many readings there are."""
+
+
+def devices(connection: Connection) -> list[str]:
+    """Return the names of all devices that there are readings of."""
+    return list(connection.execute(_DEVICES).scalars())
+
+
+def latest(connection: Connection, device_id: str | None = None) -> KeptReading | None:
+    """Return the newest reading of a device, or of all; None if there is none."""
+    names = devices(connection) if device_id is None else [device_id]
+    return max(latest_of(connection, names), key=lambda row: (row.time_ns, row.device_id), default=None)
+
+
+def latest_of(connection: Connection, names: Sequence[str]) -> list[KeptReading]:
+    """Return the newest reading of each of these devices that has any."""
+    newest = select(*_COLUMNS).order_by(table.c.time_ns.desc()).limit(1)
+    rows = (connection.execute(newest.where(table.c.device_id == name)).first() for name in names)
+    return [_kept(row) for row in rows if row is not None]
+
+
+def page(connection: Connection, span: Span, limit: int, after: Place | None = None) -> list[KeptReading]:
+    """Return at most `limit` readings of a stretch of time in its order, from behind `after` on."""
+    clock, given = _clock(connection, span)
+    order = (clock, table.c.device_id, table.c.time_ns)
+    query = select(*_COLUMNS).order_by(*order).limit(limit)
+    if span.start_ns is not None:
+        query = query.where(clock >= given(span.start_ns))
+    if span.stop_ns is not None:
+        query = query.where(clock < given(span.stop_ns))
+    if span.device_id is not None:
+        query = query.where(table.c.device_id == span.device_id)
+    if after is not None:
+        query = query.where(tuple_(*order) > tuple_(given(after[0]), after[1], after[2]))
+    return [_kept(row) for row in connection.execute(query)]
+
+
+def place(reading: KeptReading, span: Span) -> Place:
+    """Return where a page ends with this reading: the `after` of the next one."""
+    return getattr(reading, span.clock), reading.device_id, reading.time_ns
+
+
+def _clock(
+    connection: Connection, span: Span
+) -> tuple[ColumnElement[Any], Callable[[int], ColumnElement[Any]]]:
+    """Return what a span is measured by, as the index has it, and what makes a bound of the same kind."""
+    if span.clock == "local_ns" and connection.dialect.name == POSTGRESQL:
+        return literal_column(LOCAL_TIME), lambda ns: literal(_EPOCH + timedelta(microseconds=ns // 1000))
+    return table.c[span.clock], lambda ns: literal(ns, BigInteger)
+
+
+def _kept(row: Any) -> KeptReading:
+    payload = msgspec.Raw(row.payload.encode())
+    return KeptReading(row.device_id, row.time_ns, row.local_ns, payload, row.id)
