@@ -23,7 +23,7 @@ COLOURS: Final = (
 _INK: Final = "#1e1a15"
 _MUTED: Final = "#6f675b"
 _GRID: Final = "#e9e4da"
-_MOMENT: Final = {"mark": "#1e1a15", "command": "#8a8172", "alarm": "#c62f1f"}
+_MOMENT: Final = {"mark": "#1e1a15", "command": "#8a8172", "alarm": "#c62f1f", "run": "#1c7a44"}
 _STYLE: Final = {
     "font.size": 8.5, "font.family": "DejaVu Sans", "text.color": _INK, "axes.edgecolor": _GRID,
     "axes.labelcolor": _MUTED, "xtick.color": _MUTED, "ytick.color": _MUTED, "axes.linewidth": 0.8,

@@ -153,6 +153,29 @@ def test_events_have_their_first_time_and_their_last_word(tmp_path):
     ]  # fmt: skip
 
 
+def test_a_run_is_told_where_it_turns(tmp_path):
+    folder = recording(tmp_path)
+
+    def step(at, state, *groups, reason="", run="run/1"):
+        path = [{"name": name, "round": 1, "times": 1} for name in groups]
+        body = {"sequence": "firing", "state": state, "path": path, "reason": reason}
+        return Event(f"{run}-{at}", T0 + at, run, "state", body)
+
+    tell(
+        folder,
+        step(1, "running"), step(2, "running", "fill"), step(3, "running", "fill", "inner"),
+        step(4, "paused", "fill"), step(5, "running", "fill"), step(6, "running", "burn"),
+        step(7, "ending"), step(8, "aborted", reason="enough seen"), step(9, "running", run="run/2"),
+        Event("s", T0 + 10, "instrument/stand", "state", {"state": "acquiring"}),
+    )  # fmt: skip
+    found = moments(folder, Span(T0, None))
+    assert {moment.kind for moment in found} == {"run"}
+    assert [(moment.time_ns - T0, moment.text) for moment in found] == [
+        (1, "firing begins"), (2, "firing: fill"), (4, "firing is paused"), (5, "firing goes on"),
+        (6, "firing: burn"), (8, "firing is aborted: enough seen"), (9, "firing begins"),
+    ]  # fmt: skip
+
+
 def test_a_lidar_is_drawn_as_its_last_whole_turn(tmp_path):
     count = 1800
     angle = (np.arange(count) * 0.9 % 360).astype("f4")

@@ -138,7 +138,7 @@ function drawMoments(plot) {
   moments.forEach(({ t, kind }) => {
     const x = Math.round(plot.valToPos(t, "x", true)) + 0.5;
     if (x < bbox.left || x > bbox.left + bbox.width) return;
-    ctx.strokeStyle = colour(kind === "alarm" ? "alarm" : kind === "mark" ? "ink" : "muted");
+    ctx.strokeStyle = colour({ alarm: "alarm", mark: "ink", run: "run" }[kind] ?? "muted");
     ctx.globalAlpha = 0.6;
     ctx.beginPath();
     ctx.moveTo(x, bbox.top);

@@ -7,17 +7,19 @@ import { Completeness, LedgerBadge } from "../recording/completeness.js";
 import { Downloads } from "../recording/downloads.js";
 import { Ending } from "../recording/endings.js";
 import { EventList } from "../recording/event_list.js";
-import { eventTime, notesOf } from "../recording/gaps.js";
+import { eventTime, gapsOf } from "../recording/gaps.js";
 import { useRecording } from "../recording/loading.js";
 import { Metadata } from "../recording/metadata.js";
 import { MarkField } from "../recording/marks.js";
 import { MirrorsOf } from "../recording/mirrors.js";
+import { momentsOf } from "../recording/moments.js";
 import { Preview } from "../recording/preview.js";
 import { isScan } from "../instrument/scan.js";
 import { Turns } from "../recording/turns.js";
 import { Segments } from "../recording/segments.js";
 import { Icon } from "../shell/icons.js";
 import { link } from "../shell/router.js";
+import { useCommands } from "../stand/orders.js";
 import { formatLabel, recorders, stationNow, tick } from "../station/state.js";
 
 const MARK_VIEW_S = 10;
@@ -121,7 +123,14 @@ function Look({ recording, segments, events, ledger, stream, onChanged, onLedger
   const [range, setRange] = useState(null);
   const [at, setAt] = useState(null);
   const scan = isScan(stream);
-  const notes = useMemo(() => notesOf(events, stream.name, scan ? at : null), [events, stream, scan, at]);
+  const commands = useCommands();
+  const notes = useMemo(
+    () => ({
+      gaps: gapsOf(events, stream.name),
+      marks: [...(scan && at !== null ? [{ at, kind: "place" }] : []), ...momentsOf(events)],
+    }),
+    [events, stream, scan, at, commands],
+  );
   const pick = (event) => {
     const moment = eventTime(event) / 1e9;
     setRange([moment - MARK_VIEW_S / 2, moment + MARK_VIEW_S / 2]);

@@ -9,7 +9,7 @@ import { Headline } from "../stand/headline.js";
 import { Interlocks } from "../stand/interlocks.js";
 import { Keeping } from "../stand/keeping.js";
 import { Log } from "../stand/log.js";
-import { askCommands } from "../stand/orders.js";
+import { useCommands } from "../stand/orders.js";
 import { useReadings } from "../stand/readings.js";
 import { followRuns } from "../stand/runs.js";
 import { RunsPanel } from "../stand/runs_panel.js";
@@ -41,10 +41,7 @@ function Readings({ of }) {
 }
 
 function useStand() {
-  const movers = [...new Set((control.value?.actuators ?? []).map(({ instrument }) => instrument))];
-  useEffect(() => {
-    if (movers.length) askCommands(movers);
-  }, [movers.join()]);
+  useCommands();
   useEffect(() => watchControl(), []);
   useEffect(() => followRuns(), []);
 }

@@ -1,6 +1,7 @@
 // One set of axes with channels drawn as bands between their minimum and maximum.
 import { colour } from "../shell/theme.js";
 import { number, timeOfDay } from "../format.js";
+import { drawNotes, headOf } from "./notes.js";
 import { drawBands } from "./plain_bands.js";
 import uPlot from "../vendor/uplot/uplot.js";
 
@@ -34,14 +35,15 @@ export class BandPlot {
     this.channels = channels;
     this.plain = plain;
     this.handlers = handlers;
-    this.gaps = [];
-    this.marks = [];
+    this.notes = { gaps: [], marks: [], worded: false };
     this.yShown = null;
     this.ink = {
       grid: colour("--grid"),
       text: colour("--muted"),
-      bad: colour("--record"),
+      ground: colour("--panel"),
+      alarm: colour("--record"),
       mark: colour("--mark"),
+      run: colour("--good"),
       place: colour("--action"),
     };
     this.plot = new uPlot(this.#options(height, timeAxis, sync), this.#empty(), host);
@@ -61,11 +63,11 @@ export class BandPlot {
     });
   }
 
-  /** Draw gaps `{ from, to, quiet }` and marks `{ at, kind }` in seconds on the axis. */
-  annotate(gaps, marks) {
-    this.gaps = gaps;
-    this.marks = marks;
-    this.plot.redraw(false, false);
+  /** Draw gaps `{ from, to, quiet }` and marks `{ at, kind, text }`; `worded`: with their texts. */
+  annotate(notes) {
+    const head = headOf(notes, this.plot.height) !== headOf(this.notes, this.plot.height);
+    this.notes = notes;
+    this.plot.redraw(head, head);
   }
 
   timeAt(clientX) {
@@ -93,7 +95,7 @@ export class BandPlot {
       width: Math.max(80, this.host.clientWidth),
       height,
       pxAlign: 0,
-      padding: [8, 10, timeAxis ? 0 : 4, 0],
+      padding: [() => 8 + headOf(this.notes, height), 10, timeAxis ? 0 : 4, 0],
       legend: { show: false },
       focus: { alpha: 1 },
       cursor: {
@@ -115,7 +117,7 @@ export class BandPlot {
       hooks: {
         setCursor: [(plot) => this.handlers.onCursor?.(plot.cursor.idx ?? null)],
         setSelect: [(plot) => this.#selected(plot)],
-        draw: [(plot) => this.plain && drawBands(plot, this.channels), (plot) => this.#drawNotes(plot)],
+        draw: [(plot) => this.plain && drawBands(plot, this.channels), (plot) => drawNotes(plot, this.notes, this.ink)],
       },
     };
   }
@@ -169,33 +171,5 @@ export class BandPlot {
     if (width < 4) return;
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
     this.handlers.onZoom?.(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
-  }
-
-  #drawNotes(plot) {
-    const { ctx, bbox } = plot;
-    const x = (t) => plot.valToPos(t, "x", true);
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    for (const { from, to, quiet } of this.gaps) {
-      const ink = quiet ? this.ink.text : this.ink.bad;
-      const width = Math.max(2 * devicePixelRatio, x(to) - x(from));
-      ctx.fillStyle = `${ink}${quiet ? "22" : "3a"}`;
-      ctx.fillRect(x(from), bbox.top, width, bbox.height);
-      ctx.fillStyle = ink;
-      ctx.fillRect(x(from), bbox.top, width, 3 * devicePixelRatio);
-    }
-    for (const { at, kind } of this.marks) {
-      const px = Math.round(x(at));
-      ctx.fillStyle = kind === "place" ? this.ink.place : this.ink.mark;
-      ctx.fillRect(px, bbox.top, devicePixelRatio, bbox.height);
-      ctx.beginPath();
-      ctx.moveTo(px, bbox.top);
-      ctx.lineTo(px + 9 * devicePixelRatio, bbox.top + 4 * devicePixelRatio);
-      ctx.lineTo(px, bbox.top + 8 * devicePixelRatio);
-      ctx.fill();
-    }
-    ctx.restore();
   }
 }

@@ -12,17 +12,12 @@ export function eventTime({ time_ns: ns, body }) {
   return body.time_ns ?? ns;
 }
 
-/** Sort events into what the axis shows: gaps with beginning and end (s), and marks; `place` is one more. */
-export function notesOf(events, stream, place) {
-  const gaps = [];
-  const marks = place === null ? [] : [{ at: place, kind: "place" }];
-  for (const event of events) {
-    const { kind, time_ns: ns, body } = event;
-    const at = eventTime(event) / 1e9;
-    const own = !body.stream || body.stream === stream;
-    if (kind === "gap" && own) {
-      gaps.push({ from: (body.from_ns ?? ns) / 1e9, to: (body.until_ns ?? ns) / 1e9, quiet: isQuiet(body) });
-    } else if (kind === "mark") marks.push({ at, kind });
-  }
-  return { gaps, marks };
+/** Where rows are missing or none were made, in seconds, of one stream. */
+export function gapsOf(events, stream) {
+  const own = events.filter(({ kind, body }) => kind === "gap" && (!body.stream || body.stream === stream));
+  return own.map(({ time_ns: ns, body }) => ({
+    from: (body.from_ns ?? ns) / 1e9,
+    to: (body.until_ns ?? ns) / 1e9,
+    quiet: isQuiet(body),
+  }));
 }

@@ -117,7 +117,7 @@ function useDrawn(plots, came, shown, notes) {
         shown[0],
         shown[1],
       );
-      plot.annotate(notes.gaps, notes.marks);
+      plot.annotate({ ...notes, worded: at.includes(0) }); // once, above all of them
     }
   });
 }

@@ -1,8 +1,9 @@
 // The form that starts a recording: a name is enough, the rest may be chosen.
 import { html, useState } from "../html.js";
-import { nameFromNow } from "../format.js";
+import { duration, nameFromNow } from "../format.js";
 import { api } from "../station/api.js";
-import { attempt, formats, instruments } from "../station/state.js";
+import { askStreams, attempt, formats, instruments } from "../station/state.js";
+import { heldOf, KeepPast } from "./past.js";
 
 const NAME = /^[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}$/;
 
@@ -51,14 +52,44 @@ function Format({ onChange }) {
   `;
 }
 
-function Options({ names, chosen, setSkipped, setFormat, note, setNote }) {
+/** How much of what was before belongs to it, where the station still has any. */
+function Before({ chosen, preS, setPreS }) {
+  const held = Math.floor(heldOf(chosen));
+  if (held < 1) return null;
+  return html`
+    <div class="field">
+      <label for="record-pre">Begin with the last … seconds</label>
+      <input
+        id="record-pre"
+        type="number"
+        min="0"
+        step="any"
+        placeholder="0"
+        value=${preS}
+        onInput=${(e) => setPreS(e.target.value)}
+        aria-invalid=${!isPast(preS)}
+        autocomplete="off"
+        data-test="record-pre" />
+      <small class=${isPast(preS) ? "" : "wrong"}>${
+        isPast(preS) ? `The station still has ${duration(held)} of what was before.` : "Seconds, not less than 0."
+      }</small>
+    </div>
+  `;
+}
+
+function isPast(text) {
+  return text === "" || Number(text) >= 0;
+}
+
+function Options({ names, chosen, setSkipped, setFormat, note, setNote, preS, setPreS }) {
   const choose = (next) => setSkipped(names.filter((one) => !next.includes(one)));
   return html`
-    <details class="record__more">
+    <details class="record__more" onToggle=${(event) => event.target.open && askStreams()}>
       <summary>What and how</summary>
       <div class="record__options">
         <${Which} names=${names} chosen=${chosen} setChosen=${choose} />
         <${Format} onChange=${setFormat} />
+        <${Before} chosen=${chosen} preS=${preS} setPreS=${setPreS} />
         <div class="field">
           <label for="record-note">Notes</label>
           <input
@@ -101,18 +132,20 @@ export function RecordForm() {
   const [skipped, setSkipped] = useState([]);
   const [format, setFormat] = useState("");
   const [note, setNote] = useState("");
+  const [preS, setPreS] = useState("");
   const [busy, setBusy] = useState(false);
   const names = recordable();
   const chosen = names.filter((one) => !skipped.includes(one));
   const valid = NAME.test(name);
-  const fine = valid && chosen.length > 0;
+  const fine = valid && chosen.length > 0 && isPast(preS);
   const hint = hintFor(names, chosen, valid);
   const start = async (event) => {
     event.preventDefault();
     if (!fine) return;
     setBusy(true);
     const metadata = note ? { notes: note } : undefined;
-    await attempt(api.record({ name, instruments: chosen, format: format || undefined, metadata }));
+    const wish = { name, instruments: chosen, format: format || undefined, metadata };
+    await attempt(api.record({ ...wish, pre_s: Number(preS) || undefined }));
     setBusy(false);
   };
   return html`
@@ -122,7 +155,8 @@ export function RecordForm() {
       </button>
       <div class="record__fields">
         <${Name} ...${{ name, setName, valid, fine, hint }} />
-        <${Options} ...${{ names, chosen, setSkipped, setFormat, note, setNote }} />
+        <${Options} ...${{ names, chosen, setSkipped, setFormat, note, setNote, preS, setPreS }} />
+        <${KeepPast} />
       </div>
     </form>
   `;

@@ -1,5 +1,5 @@
 // Rows of a recording as the station reduces them for a plot: asked again at every zoom.
-import { useEffect, useRef, useState } from "../html.js";
+import { useEffect, useState } from "../html.js";
 import { toNs } from "../format.js";
 import { api } from "../station/api.js";
 
@@ -27,25 +27,20 @@ function unpack({ time_ns: times, columns, mode, rows }, names) {
  * whole.
  */
 export function useReduced(id, stream, names, range, version) {
-  const [state, setState] = useState({ data: null, loading: true, extent: null, problem: "" });
-  const last = useRef("");
+  const [state, setState] = useState({ data: null, of: "", loading: true, extent: null, problem: "" });
   const identity = [stream, names.join()].join();
   useEffect(() => {
     const stop = new AbortController();
-    setState((before) => ({
-      ...before,
-      loading: true,
-      data: last.current === identity ? before.data : null,
-    }));
+    setState((before) => ({ ...before, loading: true }));
     const query = { stream, channels: names.join(","), max_points: POINTS };
     if (range) Object.assign(query, { start: toNs(range[0]), stop: toNs(range[1]) });
     const timer = setTimeout(
       async () => {
         try {
           const data = unpack(await api.recordingData(id, query, stop.signal), names);
-          last.current = identity;
           setState((before) => ({
             data,
+            of: identity,
             loading: false,
             problem: "",
             extent: range ? before.extent : extentOf(data),
@@ -62,7 +57,7 @@ export function useReduced(id, stream, names, range, version) {
       stop.abort();
     };
   }, [id, identity, range?.[0], range?.[1], version]);
-  return state;
+  return state.of === identity ? state : { ...state, data: null }; // of other channels: not what is drawn now
 }
 
 function extentOf({ t }) {

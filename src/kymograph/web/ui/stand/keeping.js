@@ -2,14 +2,13 @@
 import { html, signal, useEffect, useState } from "../html.js";
 import { nameFromNow, stopwatch, timeOfDay } from "../format.js";
 import { beginMark } from "../recording/marks.js";
+import { KeepPast } from "../recording/past.js";
 import { link } from "../shell/router.js";
 import { Icon } from "../shell/icons.js";
-import { toast } from "../shell/toasts.js";
 import { api } from "../station/api.js";
 import { controlApi } from "../station/control_api.js";
 import { attempt, clockOffset, events, recorders, tick } from "../station/state.js";
 
-const KEEP_S = 30;
 /** What begins a recording by itself; null where the station has no such thing. */
 const triggers = signal(null);
 
@@ -43,12 +42,6 @@ function Running({ recorder }) {
   `;
 }
 
-async function keepPast() {
-  const name = `${nameFromNow()}-kept`;
-  const kept = await attempt(controlApi.promote({ name, seconds: KEEP_S }));
-  if (kept) toast({ kind: "good", title: `The last ${KEEP_S} s are kept`, hint: kept.name });
-}
-
 function Buttons({ running }) {
   const [busy, setBusy] = useState(false);
   const doing = async (work) => {
@@ -74,10 +67,7 @@ function Buttons({ running }) {
               <i class="dot dot--record" style="animation:none"></i>Record
             </button>`
       }
-      ${triggers.value !== null && html`<button
-        class="button"
-        onClick=${keepPast}
-        data-test="keep-past">Keep the last ${KEEP_S} s</button>`}
+      <${KeepPast} />
     </div>
   `;
 }

@@ -1,9 +1,8 @@
 // The event log: what happened, newest first; a command is one line for all of its life.
 import { html, useState } from "../html.js";
 import { timeOfDay } from "../format.js";
-import { eventText } from "../recording/event_list.js";
+import { commandText, eventText, isCommand, isRun } from "../recording/event_text.js";
 import { events } from "../station/state.js";
-import { patternText } from "./told.js";
 
 const SHOWN = 60;
 const LIFE = ["accepted", "sent", "acknowledged", "verified"];
@@ -14,15 +13,6 @@ const FILTERS = [
   ["state", "States"],
   ["mark", "Marks"],
 ];
-
-/** Say what a command was to do. */
-function whatOf({ instrument, command, arguments: given }) {
-  const pattern = patternText(instrument, command, given);
-  if (pattern) return pattern;
-  const one = ([name, value]) => `${name.replaceAll("_", " ")} ${JSON.stringify(value)}`;
-  const told = Object.entries(given ?? {}).map(one);
-  return [`${instrument}: ${command.replaceAll("_", " ")}`, ...told].join(", ");
-}
 
 function Life({ state }) {
   const at = LIFE.indexOf(state);
@@ -41,45 +31,22 @@ function Life({ state }) {
 function CommandLine({ body }) {
   return html`
     <span class="logline__text">
-      <b>${body.by || "local"}</b> ${whatOf(body)}
+      <b>${body.by || "local"}</b> ${commandText(body)}
       ${body.reason && html`<small>${body.reason}</small>`}
     </span>
     <${Life} state=${body.state} />
   `;
 }
 
-function runText({ sequence, state, reason, waits_for: waits, path }) {
-  const where = (path ?? []).map(({ name }) => name).filter(Boolean);
-  return [`run of ${sequence}: ${state}`, ...where, waits, reason].filter(Boolean).join(" · ");
-}
-
-function isRun({ source, body }) {
-  return source.startsWith("run/") && Boolean(body.sequence);
-}
-
-function textOf(event) {
-  const { body } = event;
-  if (isRun(event)) return runText(body);
-  if (body.stop) {
-    return [`everything was stopped by ${body.stop.by}`, body.stop.reason].filter(Boolean).join(": ");
-  }
-  if (body.was && body.stop === null) return `the stop was reset by ${body.by}; nothing moved`;
-  if (body.armed) return `${body.by} armed ${body.armed} for ${body.ttl_s} s`;
-  if (body.control) return `control ${body.control}: ${body.holder ?? body.to ?? ""} ${body.why ?? ""}`;
-  if (body.interlock) return `interlock ${body.interlock}: ${body.state}. ${body.reason ?? ""}`;
-  return eventText(event);
-}
-
 function Line({ event }) {
-  const isCommand = event.kind === "command" && event.body.command && event.body.state;
   return html`
     <li class="logline logline--${event.kind}" data-kind=${event.kind}>
       <time>${timeOfDay((event.first_ns ?? event.time_ns) / 1e9, 1)}</time>
       ${
-        isCommand
+        isCommand(event)
           ? html`<${CommandLine} body=${event.body} />`
           : html`<span class="logline__text"
-                >${textOf(event)}${!isRun(event) && html`<small>${event.source}</small>`}</span
+                >${eventText(event)}${!isRun(event) && html`<small>${event.source}</small>`}</span
               >
               <span class="logline__kind">${event.kind}</span>`
       }

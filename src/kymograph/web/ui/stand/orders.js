@@ -3,18 +3,26 @@
 //
 //   set_valves(valves: [n values])         a pattern of all two-state actuators of an instrument, in order
 //   move(motor_id: 1…n, angle: number)     one of the others, by its place, by that much
-import { signal } from "../html.js";
+import { signal, useEffect } from "../html.js";
 import { api } from "../station/api.js";
 import { control, order } from "../station/control.js";
 
 /** What each instrument that moves can be told, by its name; filled once. */
 export const commands = signal({});
 
-/** Ask for the commands of the instruments that move. */
-export async function askCommands(names) {
+async function askCommands(names) {
   const answers = await Promise.all(names.map((name) => api.instrument(name).catch(() => null)));
   const known = answers.filter(Boolean).map((one) => [one.name, one.commands]);
   if (known.length) commands.value = { ...commands.peek(), ...Object.fromEntries(known) };
+}
+
+/** Have the commands of the instruments that move asked for; what is known of them. */
+export function useCommands() {
+  const movers = [...new Set((control.value?.actuators ?? []).map(({ instrument }) => instrument))];
+  useEffect(() => {
+    if (movers.length) askCommands(movers);
+  }, [movers.join()]);
+  return commands.value;
 }
 
 /** Whether an actuator has two states. */

@@ -74,6 +74,14 @@ async function refreshStation() {
   await quietly(api.station(), (answer) => (station.value = answer));
 }
 
+/** Ask for the streams again: how far back each is held grows. */
+export function askStreams() {
+  return quietly(
+    api.streams(),
+    items((list) => (streams.value = list)),
+  );
+}
+
 /** Ask again for what rarely changes. */
 export async function refreshAll() {
   await quietly(askSession());
@@ -84,10 +92,7 @@ export async function refreshAll() {
       api.instruments(),
       items((list) => (instruments.value = list)),
     ),
-    quietly(
-      api.streams(),
-      items((list) => (streams.value = list)),
-    ),
+    askStreams(),
     quietly(
       api.formats(),
       items((list) => (formats.value = list)),
