@@ -25,12 +25,17 @@ from kymograph.sim.wire import PtyWire
 
 SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
     "arduino_stepper": {"time_scale": 0.005},
+    "bme280": {"rate_hz": 150, "pressure_oversampling": 1, "time_scale": 0.02},
+    "cpu_temp": {"rate_hz": 100, "vcgencmd": "", "thermal": "/proc/sys/kernel/pid_max"},
+    "disk_space": {"rate_hz": 200, "timeout_s": 20},
     "qseries": {"time_scale": 0.005},
     "stm32": {"protocol": "frames", "rate_hz": 1000, "link": "usb"},
 }
-"""For drivers whose options have no defaults, or whose devices are slower than a test."""
+"""For drivers whose options have no defaults, or whose devices are slower than a test, or are not there: any
+file that holds a number is a thermometer."""
 DEVICES: dict[str, dict[str, str]] = {
     "arduino_stepper": {"time_scale": "0.005"},
+    "bme280": {"time_scale": "0.02"},
     "qseries": {"time_scale": "0.005"},
     "stm32": {"protocol": "frames", "rate_hz": "1000"},
 }
@@ -40,7 +45,7 @@ DEADLINE_S = 15.0
 
 NAMES = registry.names()
 SIMULATED = [name for name in NAMES if name in simulators.names()]
-WITHOUT_DEVICE = ["sine"]
+WITHOUT_DEVICE = ["cpu_temp", "disk_space", "sine"]
 
 
 def made(name: str, port: str = "", clock: Clock | None = None) -> Driver[Any]:

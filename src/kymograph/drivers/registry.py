@@ -17,6 +17,9 @@ from kymograph.model.errors import ConfigError
 
 OURS: Final = {
     "arduino_stepper": "kymograph.drivers.arduino_stepper:ArduinoStepper",
+    "bme280": "kymograph.drivers.bme280:Bme280",
+    "cpu_temp": "kymograph.drivers.cpu_temp:CpuTemp",
+    "disk_space": "kymograph.drivers.disk_space:DiskSpace",
     "qseries": "kymograph.drivers.qseries:QSeries",
     "sine": "kymograph.drivers.sine:Sine",
     "stm32": "kymograph.drivers.stm32:Stm32",

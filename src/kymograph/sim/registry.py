@@ -15,6 +15,7 @@ from kymograph.sim.device import Device
 
 OURS: Final = {
     "arduino_stepper": "kymograph.sim.arduino_stepper:make",
+    "bme280": "kymograph.sim.bme280:make",
     "qseries": "kymograph.sim.qseries:make",
     "stm32": "kymograph.sim.stm32:make",
     "ydlidar": "kymograph.sim.ydlidar:make",

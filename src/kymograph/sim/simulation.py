@@ -81,7 +81,8 @@ class Simulation:
         self.step()
         now_s = time.monotonic()
         pause_s = min(self.device.interval_s, _HELD_S) if self._held else self.device.interval_s
-        self._next_s = max(self._next_s + pause_s, now_s)
+        # On a grid; but each turn that the host's bytes cause is not to move it further away.
+        self._next_s = min(max(self._next_s + pause_s, now_s), now_s + pause_s)
         return self.wire.wait(self._next_s - now_s, also)
 
     def run(self) -> None:
