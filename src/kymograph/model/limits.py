@@ -177,6 +177,9 @@ SEQUENCE_BYTES_MAX: Final = 1024 * 1024
 """Bytes of one sequence file: more is no text that a person reads before it is run."""
 SEQUENCES_MAX: Final = 200
 """Sequence files of one station that are listed."""
+RUN_BLOCKS_MAX: Final = 256
+"""Blocks that wait for a run to look at them: some seconds of one stream. Beyond, they are not looked at, and
+a condition has to hold anew."""
 RUN_EVENTS_PER_S_MAX: Final = 10
 """Steps of one run that are told in a second; each is an fsync. Changes of its state are always told."""
 RUNS_LISTED_MAX: Final = 1000
@@ -185,3 +188,29 @@ RUNS_LISTED_MAX: Final = 1000
 # Roll-ups -------------------------------------------------------------------------------------------------
 ROLLED_FIELDS_MAX: Final = 512
 """Numbers of one device's readings that are rolled up in an hour: each is a row an hour for ever."""
+
+# Hub ------------------------------------------------------------------------------------------------------
+BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
+"""Bytes of one batch that a station ships, unpacked: 10 000 readings of three kilobytes."""
+BATCH_ROWS_MAX: Final = 20_000
+"""Rows of one batch, or of one bulk of readings: what one transaction takes within some seconds on a Pi."""
+READING_BYTES_MAX: Final = 64 * 1024
+"""JSON bytes of one reading's payload: a round of instruments, not a picture."""
+OBJECT_BYTES_MAX: Final = 64 * 1024 * 1024 * 1024
+"""Bytes of one sealed file that is shipped: a merged recording of a day at 10 kHz of 24 channels."""
+UPLOADS_AT_ONCE_MAX: Final = 64
+"""Uploads of one station that are under way; more are a fault there."""
+UPLOAD_SILENCE_S_MAX: Final = 7 * 86_400.0
+"""After so long a file that has come in part is given up: the station would begin anew."""
+REJECTS_MAX: Final = 10_000
+"""Batches of one station that are kept aside; beyond, it is asked to wait until somebody looks at them."""
+BATCHES_KEPT_S: Final = 30 * 86_400.0
+"""How long a batch is known by its hash; the rows of an older one are known by what they are."""
+LEDGER_RANGES_MAX: Final = 1000
+"""Missing ranges of one stream that are listed."""
+STATION_KEYS_MAX: Final = 16
+"""Keys of one station that are good at one time: the one in use, and those that will replace it."""
+FUTURE_S_MAX: Final = 300.0
+"""How far ahead of the hub's clock a reading may be dated and still count as a station's newest."""
+INGEST_AT_ONCE_MAX: Final = 8
+"""Batches that one front takes at one time; each holds its rows in memory and a connection to the database."""

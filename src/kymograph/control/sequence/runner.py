@@ -16,8 +16,10 @@ from kymograph.control.expression import Expression, Unknown, Value, compile_con
 from kymograph.control.grammar import Known
 from kymograph.control.sequence import model
 from kymograph.control.sequence.effects import Asked, Effect, Event, Met, Recording, Tell, Withdraw
+from kymograph.control.sequence.holding import Holding, Truths
 from kymograph.control.sequence.model import Sequence, Step, resolve
 from kymograph.control.sequence.validate import count
+from kymograph.model.block import Times
 from kymograph.model.errors import Conflict, InvalidInput
 from kymograph.model.limits import SEQUENCE_STEPS_AT_ONCE_MAX
 
@@ -45,8 +47,7 @@ class _Waiting:
     what: str
     until_ns: int | None = None
     condition: Expression | None = None
-    stable_ns: int = 0
-    since_ns: int | None = None
+    holding: Holding | None = None
     began_ns: int = 0
     number: int = 0
     values: Mapping[str, Value] = field(default_factory=dict[str, Value])
@@ -78,12 +79,23 @@ class Run:
         self._outcome: Outcome = "done"
         self._effects: list[Effect] = []
         self._now_ns = 0
+        self._seen_ns = 0
         self._paused_ns = 0
 
     # -- from outside --------------------------------------------------------------------------------------
-    def advance(self, now_ns: int, values: Mapping[str, Value]) -> list[Effect]:
-        """Go on as far as the time (monotonic) and the values allow; return what is to be done now."""
+    def saw(self, times: Times, held: Truths, seen_ns: int) -> None:
+        """Take in whether `condition` held in rows that were measured; see `Holding.see`."""
+        holding = self._waiting.holding if self._waiting else None
+        if holding is not None and self.state in ("running", "ending"):
+            holding.see(times, held, seen_ns)
+
+    def advance(self, now_ns: int, values: Mapping[str, Value], seen_ns: int | None = None) -> list[Effect]:
+        """Go on as far as the time (monotonic) and the newest values allow; return what is to be done now.
+
+        All rows up to `seen_ns` were told by `saw`; None: the values are all that there was.
+        """
         self._now_ns = max(self._now_ns, now_ns)
+        self._seen_ns = self._now_ns if seen_ns is None else seen_ns
         if self.state == "ready":
             self.state = "running"
         for _ in range(SEQUENCE_STEPS_AT_ONCE_MAX):
@@ -101,13 +113,14 @@ class Run:
         waiting = self._waiting
         if waiting is None:
             return self._now_ns
-        stable = None if waiting.since_ns is None else waiting.since_ns + waiting.stable_ns
+        stable = waiting.holding.due_ns(self._now_ns) if waiting.holding else None
         return min((t for t in (waiting.until_ns, stable) if t is not None), default=None)
 
     @property
-    def watching(self) -> bool:
-        """Whether it waits for values: of a condition."""
-        return self.state in ("running", "ending") and bool(self._waiting and self._waiting.condition)
+    def condition(self) -> Expression | None:
+        """The condition that it waits for now, if it is one."""
+        going = self.state in ("running", "ending")
+        return self._waiting.condition if going and self._waiting else None
 
     @property
     def line(self) -> int | None:
@@ -151,7 +164,8 @@ class Run:
             raise Conflict(f"{self.sequence.name} is {self._told()}, not paused", state=self.state)
         self._now_ns = max(self._now_ns, now_ns)
         if self._waiting is not None:
-            self._waiting.since_ns = None
+            if self._waiting.holding is not None:
+                self._waiting.holding.restart(self._now_ns)
             if self._waiting.until_ns is not None:
                 self._waiting.until_ns += self._now_ns - self._paused_ns
         self.state = "running"
@@ -321,16 +335,20 @@ class Run:
             text,
             self._now_ns + round(timeout_s * _S),
             compile_condition(text, self._known),
-            round(model.seconds(step.stable_for, self.parameters) * _S),
+            Holding(round(model.seconds(step.stable_for, self.parameters) * _S), self._now_ns),
             began_ns=self._now_ns,
         )
 
     def _look(self, waiting: _Waiting, values: Mapping[str, Value]) -> bool:
         """Look whether what is waited for is there; return whether it is, or is not waited for any more."""
-        if waiting.condition is not None and self._holds(waiting, waiting.condition, values):
-            self.met.append(Met(waiting.what, self.line or 0, waiting.began_ns, self._now_ns))
-            self._waiting = None
-            return True
+        if waiting.condition is not None and waiting.holding is not None:
+            found = waiting.condition.evaluate(values)
+            holds = not isinstance(found, Unknown) and bool(found)
+            if waiting.holding.look(holds, self._now_ns, self._seen_ns):
+                met_ns = min(waiting.holding.met_ns or self._now_ns, self._now_ns)
+                self.met.append(Met(waiting.what, self.line or 0, waiting.began_ns, met_ns))
+                self._waiting = None
+                return True
         if waiting.until_ns is None or self._now_ns < waiting.until_ns:
             return False
         self._waiting = None
@@ -341,15 +359,6 @@ class Run:
         elif waiting.condition is not None:
             self._failed(f"{waiting.what} did not come true in time: {waiting.condition.explain(values)}")
         return True
-
-    def _holds(self, waiting: _Waiting, condition: Expression, values: Mapping[str, Value]) -> bool:
-        found = condition.evaluate(values)
-        if isinstance(found, Unknown) or not found:
-            waiting.since_ns = None
-            return False
-        if waiting.since_ns is None:
-            waiting.since_ns = self._now_ns
-        return self._now_ns - waiting.since_ns >= waiting.stable_ns
 
     def _told(self) -> str:
         return "at its last steps" if self.state == "ending" else self.state

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from kymograph.acquire.instrument import Instrument
 from kymograph.config import Config
-from kymograph.control.authority import HANDED_OVER, Ended, Gate, Lease
+from kymograph.control.authority import HANDED_OVER, Ended, Lease
 from kymograph.control.command_life import Command, Order
 from kymograph.control.interlock import Action, Change
 from kymograph.control.stop_latch import Stop
@@ -28,6 +28,7 @@ from kymograph.service.control.command_desk import CommandDesk
 from kymograph.service.control.interlocking import Interlocking, read_armed
 from kymograph.service.control.kept_stop import KeptStop
 from kymograph.service.control.leases import LEASE_S, Leases
+from kymograph.service.control.leave import LEASELESS, Leave
 from kymograph.service.control.logbook import Logbook, Tell
 from kymograph.service.control.safety_catch import SafetyCatch
 from kymograph.service.control.standing import Standing, Wanted
@@ -35,7 +36,6 @@ from kymograph.service.instruments import Instruments
 
 log = logging.getLogger(__name__)
 
-_LEASELESS: Final = (Standing.LAST, Standing.EMERGENCY)
 _TICK_S: Final = 0.05
 _SENT_S: Final = 1.0
 """How long a stop waits to be able to say whether it was sent."""
@@ -56,9 +56,9 @@ class Controls:
         self._interlocking = Interlocking(config.interlocks, instruments, clock, self._act)
         self._latch = KeptStop(data)
         self._leases = Leases(clock)
-        self._gates = {instrument.name: Gate(instrument.name) for instrument in instruments}
         self._logbook = Logbook(data if self.movers else None, clock, tell)
         self._catch = SafetyCatch(read_armed(config.control.armed, instruments), clock, self._logbook)
+        self._leave = Leave(self._latch, self._leases, self._interlocking, self._catch)
         self._desk = CommandDesk(clock, self._logbook)
         self._upset: tuple[Callable[[str], None], ...] = ()
         self._acting = ThreadPoolExecutor(1, "interlock")
@@ -122,56 +122,29 @@ class Controls:
             with self._desk.under_way(command) as under_way:
                 under_way.answer = self._send(command, instrument, standing, wanted)
         finally:
-            if standing not in _LEASELESS:
+            if standing not in LEASELESS:
                 self._logbook.settle()
         return self._desk.get(command.id)
 
     def _send(self, command: Command, instrument: Instrument, standing: Standing, wanted: Wanted) -> Any:
         order = command.order
-        lease = None if standing in _LEASELESS else self.lease_for(order.by or "local", order.fence)
-        self._permit(instrument, order, standing, lease)
-        if standing not in _LEASELESS:
+        lease = self._leave.lease_of(order, standing)
+        self._leave.ask(instrument, order, standing, lease)
+        if standing not in LEASELESS:
             self._logbook.settle()  # that it was accepted is on the disk before anything moves
 
         def permit() -> None:
             if not wanted():
                 raise Refused(f"{order.command} was withdrawn", hint="it was not sent")
-            self._permit(instrument, order, standing, lease, now=True)
+            self._leave.ask(instrument, order, standing, lease, now=True)
             self._desk.send(command.id, None if lease is None else lease.fence)
 
         urgent = standing is Standing.EMERGENCY
         return instrument.command(order.command, order.arguments, permit, urgent, command.late_s)
 
-    def _permit(
-        self, instrument: Instrument, order: Order, standing: Standing, lease: Lease | None, now: bool = False
-    ) -> None:
-        """Raise what speaks against an order. `now`: in the device's thread, and it is sent right after."""
-        if standing is Standing.EMERGENCY:
-            return
-        moved = instrument.motion.moves(order.command, order.arguments)
-        if moved or standing is not Standing.LAST:
-            self._latch.check()
-        if lease is not None:
-            self._leases.check(lease.fence)
-        if moved:
-            self._interlocking.check(instrument.name, (order.command, *moved), surely=now)
-        if lease is not None and standing is Standing.ASKED:
-            self._catch.check((f"{instrument.name}.{name}" for name in moved), lease, spend=now)
-        if lease is not None and now:
-            self._gates[instrument.name].admit(lease.fence)
-
     def lease_for(self, by: str, fence: int | None = None, ttl_s: float = LEASE_S) -> Lease:
-        """Return the lease under which somebody may move something: that of the fence, or their own, which
-        is taken if nobody has it, and kept for longer if they do.
-
-        Raises:
-            Conflict: another holds control, or nobody under that fence.
-            Refused: everything is stopped, and there is none yet.
-        """
-        if fence is not None:
-            return self._leases.check(fence)
-        self._latch.check()
-        return self._leases.take(by, ttl_s)[0]
+        """See `Leave.lease_for`."""
+        return self._leave.lease_for(by, fence, ttl_s)
 
     def keep(self, lease: Lease, ttl_s: float = LEASE_S) -> Lease:
         """Give a lease more time.

@@ -42,8 +42,8 @@ RUN: Final = "run/"
 """Begins the source of every event of a run."""
 LONG: Final = ("asked", "met", "timeline")
 """What of a run is left out of events and listings."""
-LOOK_S: Final = 0.02
-"""Between two looks at the values of a condition."""
+LOOK_S: Final = 0.005
+"""Between two looks whether there are new rows for a condition; each row is looked at."""
 IDLE_S: Final = 0.25
 """Between two looks at everything else: links, recordings, the lease."""
 RENEW_S: Final = LEASE_S / 3
@@ -188,8 +188,12 @@ class Driving:
         """Go on as far as it goes now; return whether it is not over."""
         now_ns = self.means.clock.monotonic_ns()
         self.look(now_ns)
+        values = self.ticket.values
         with self.guard:
-            effects = self.run.advance(now_ns, self.ticket.values.at(now_ns))
+            condition = self.run.condition
+            for looked in values.take(condition):
+                self.run.saw(*looked)
+            effects = self.run.advance(now_ns, values.at(now_ns), values.seen_ns(condition))
             over = self.run.state in OVER
         for effect in effects:
             self._do(effect)
@@ -199,7 +203,7 @@ class Driving:
 
     def _rest(self) -> None:
         with self.guard:
-            due_ns, watching = self.run.due_ns, self.run.watching
+            due_ns, watching = self.run.due_ns, self.run.condition is not None
         now_ns = self.means.clock.monotonic_ns()
         until_ns = now_ns + round(IDLE_S * _S)
         until_ns = until_ns if due_ns is None else min(until_ns, due_ns)
