@@ -10,9 +10,20 @@ Source: Cheshire and Baker, "Consistent Overhead Byte Stuffing", 1999.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+Bytes = npt.NDArray[np.uint8]
+Places = npt.NDArray[np.intp]
+
 _RUN_BYTES_MAX: Final = 254
+_PAD_BYTES: Final = 256
+"""More than a code can point beyond the end."""
+EVEN_BYTES_MAX: Final = 32_768
+"""What `decode_even` takes at once."""
 
 
 def encode(data: bytes) -> bytes:
@@ -56,3 +67,47 @@ def decode(stuffed: bytes) -> bytearray | None:
             del out[place]
     del out[0]
     return out
+
+
+@cache
+def _places() -> Places:
+    return np.arange(EVEN_BYTES_MAX + _PAD_BYTES)
+
+
+def decode_even(data: bytes, count: int, each: int) -> Bytes | None:
+    """Return the first frames of bytes in which each takes `each` with its zero: [count, each - 2].
+
+    None if one is not whole or of another length, or has a code of 255: then `decode` knows.
+    """
+    size = count * each
+    if count < 1 or each < 2 or size > min(len(data), EVEN_BYTES_MAX):
+        return None
+    if data.count(0, 0, size) != count or data[each - 1 : size : each].count(0) != count:
+        return None
+    out = np.ones(size + _PAD_BYTES, np.uint8)
+    out[:size] = np.frombuffer(data, np.uint8, size)
+    here = _places()[: size + _PAD_BYTES]
+    after = here + out
+    after[each - 1 : size : each] += 1
+    after[size:] = here[size:]
+    codes = _followed(after, size // 3)
+    if codes is not None and codes[-1] < size:
+        codes = _followed(after, size + 1)
+    if codes is None or codes[-1] != size:
+        return None
+    met = out.take(codes).tobytes()
+    if met.count(0) != count or 255 in met:
+        return None
+    out[codes] = 0
+    return out[:size].reshape(count, each)[:, 1:-1]
+
+
+def _followed(after: Places, steps: int) -> Places | None:
+    """Return 0 and the places that are met from there, each told by the one before; None if that failed.
+
+    NumPy fills in one place after the other and reads it again as the next one to look at. Nobody promises
+    that it does so in this order, therefore each step is tried once more.
+    """
+    met = np.zeros(steps + 1, np.intp)
+    after.take(met[:-1], out=met[1:], mode="clip")
+    return met if after.take(met[:-1]).tobytes() == met[1:].tobytes() else None

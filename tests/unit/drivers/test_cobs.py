@@ -41,3 +41,73 @@ def test_round_trip(parts):
     stuffed = cobs.encode(raw)
     assert b"\0" not in stuffed
     assert cobs.decode(stuffed) == raw
+
+
+MOSTLY_ZERO = bytes(value if value > 150 else 0 for value in range(256))
+ALIKE = st.integers(1, 280).flatmap(
+    lambda size: st.lists(
+        st.one_of(
+            st.binary(min_size=size, max_size=size), st.binary(min_size=size, max_size=size).map(thinned)
+        ),
+        min_size=1,
+        max_size=6,
+    )
+)
+
+
+def thinned(raw):
+    return raw.translate(MOSTLY_ZERO)
+
+
+def on_the_wire(frames):
+    return b"".join(cobs.encode(raw) + b"\0" for raw in frames)
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(ALIKE, st.binary(max_size=20))
+def test_frames_of_one_length_are_decoded_at_once(frames, behind):
+    each = len(frames[0]) + 2
+    found = cobs.decode_even(on_the_wire(frames) + behind, len(frames), each)
+    if any(len(cobs.encode(raw)) != each - 1 or 255 in codes(cobs.encode(raw)) for raw in frames):
+        assert found is None
+    else:
+        assert found is not None, "NumPy follows chains otherwise than before: decode_even only costs time"
+        assert [row.tobytes() for row in found] == frames
+
+
+def codes(stuffed):
+    at, met = 0, []
+    while at < len(stuffed):
+        met.append(stuffed[at])
+        at += stuffed[at]
+    return met
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(ALIKE, st.data())
+def test_of_damaged_frames_none_is_made_up(frames, draw):
+    wire = bytearray(on_the_wire(frames))
+    for _ in range(draw.draw(st.integers(1, 3))):
+        wire[draw.draw(st.integers(0, len(wire) - 1))] = draw.draw(st.integers(0, 255))
+    each = len(frames[0]) + 2
+    found = cobs.decode_even(bytes(wire), len(frames), each)
+    if found is not None:
+        assert [row.tobytes() for row in found] == [
+            cobs.decode(bytes(wire[at : at + each - 1])) for at in range(0, len(frames) * each, each)
+        ]
+
+
+@pytest.mark.parametrize("run", [253, 254, 255, 300, 508, 509])
+def test_long_runs_are_left_to_one_after_the_other_or_right(run):
+    frames = [b"\0" * 3 + bytes([9]) * run + b"\0" * 2, b"\5" * (run + 5)]
+    for raw in frames:
+        found = cobs.decode_even(on_the_wire([raw] * 4), 4, len(raw) + 2)
+        assert found is None if run > 253 or 0 not in raw else [row.tobytes() for row in found] == [raw] * 4
+
+
+def test_more_than_there_is_or_fits_is_refused():
+    wire = on_the_wire([b"\0\1\2"] * 4)
+    assert cobs.decode_even(wire, 5, 5) is None
+    assert cobs.decode_even(wire, 0, 5) is None
+    assert cobs.decode_even(b"\0" * 9, 9, 1) is None
+    assert cobs.decode_even(b"\1\0" * cobs.EVEN_BYTES_MAX, cobs.EVEN_BYTES_MAX, 2) is None

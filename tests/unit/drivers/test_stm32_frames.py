@@ -227,3 +227,29 @@ def test_damage_never_becomes_a_row(seed, share, read_bytes):
     assert_true_rows(runs, 300)
     places = ticks(runs)
     assert places == sorted(set(places))
+
+
+@settings(derandomize=True, max_examples=150, deadline=None)
+@given(st.integers(0, 2**32), st.integers(0, 6), st.integers(300, 4000), st.booleans())
+def test_frames_at_once_are_as_one_after_the_other(seed, damages, read_bytes, jitters):
+    rng = random.Random(seed)
+    wire = b"".join(
+        samples(65_500 + i, 2**32 - 9000 + i * 500 + (jitters and rng.randrange(-20, 21)), numbered(i * 5, 5))
+        for i in range(80)
+    )
+    data = bytearray(wire)
+    for _ in range(damages):
+        at = rng.randrange(len(data))
+        if rng.random() < 0.5:
+            data[at] = rng.randrange(256)
+        else:
+            del data[at : at + rng.randrange(1, 200)]
+    found = []
+    for each in (read_bytes, 20):
+        one, runs = decoder(), []
+        for at in range(0, len(data), each):
+            runs += one.take(bytes(data[at : at + each]), 0)
+        values = [row for run in runs for row in run.values.tolist()]
+        found.append((values, ticks(runs), sum(run.missing for run in runs), one.counters))
+    assert found[0] == found[1]
+    assert damages or found[0][3].frames_good == 80
