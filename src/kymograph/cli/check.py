@@ -25,9 +25,11 @@ def check(
     station: Station, host: Host = "", port: Port = None, data: Data = None, settings: Settings = None,
     as_json: output.Json = False,
 ) -> None:  # fmt: skip
-    """Check a station file and print what it would start: streams, link loads, memory, disk.
+    """Check a station file, and the sequences beside it, and print what it would start: streams, link loads,
+    memory, disk.
 
-    Nothing is opened. Leaves with 0 if the station can start, 2 if the file has to be changed first.
+    Nothing is opened. Leaves with 0 if the station can start and all its sequences can be run, with 2 if a
+    file has to be changed first; it is told which, where, and why.
     """
     try:
         show(load(station, host, port, data, settings or []), as_json)
@@ -42,17 +44,39 @@ def show(config: Config, as_json: bool = False) -> None:
 
     Raises:
         ConfigError: it could not start.
+        InvalidInput: a sequence of its own could not be run.
     """
     from kymograph.cli import plan
 
     made = plan.make(config)
+    sequences = _sequences(made)
     if as_json:
-        output.emit(made.to_dict())
+        output.emit({**made.to_dict(), "sequences": sequences})
         return
     _station(made)
     _instruments(made)
     _control(made)
+    if sequences:
+        output.say(f"Sequences: {', '.join(one['name'] for one in sequences)}")
     _budget(made)
+
+
+def _sequences(plan: Plan) -> list[dict[str, str]]:
+    """Return the station's own sequences.
+
+    Raises:
+        InvalidInput: with file, line and reason of every fault in them.
+    """
+    from kymograph.control.sequence.read import Fault, refuse
+    from kymograph.service.runs.files import SequenceFiles
+
+    found = SequenceFiles(plan.config.control.sequences, plan.catalogue()).list()
+    own = [one for one in found if not one["built_in"]]
+    told = [{**fault, "file": fault["file"] or one["file"]} for one in own for fault in one["problems"]]
+    faults = [Fault(**fault) for fault in told]
+    if faults:
+        refuse(faults)
+    return [{key: one[key] for key in ("name", "description", "file", "sha256")} for one in own]
 
 
 def _station(plan: Plan) -> None:

@@ -16,6 +16,7 @@ from kymograph.model.errors import ConfigError
 if TYPE_CHECKING:
     from kymograph.acquire.instrument import Instrument
     from kymograph.config import Config
+    from kymograph.control.sequence.catalogue import Catalogue
     from kymograph.drivers.base import LinkLoad
 
 ENGINE_BYTES: Final = 60_000_000
@@ -108,6 +109,14 @@ class Plan:
             "live clients (10)": 10 * limits.CLIENT_QUEUE_BYTES_MAX if front else 0,
             "sealing worker": WORKER_BYTES,
         }
+
+    def catalogue(self) -> Catalogue:
+        """Return what sequences of this station may command, and look at."""
+        from kymograph.control.sequence.catalogue import catalogue_of
+        from kymograph.drivers.registry import find
+
+        drivers = {one.name: find(one.driver) for one in self.instruments}
+        return catalogue_of(drivers, [part.stream for one in self.instruments for part in one.streams])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as plain data."""

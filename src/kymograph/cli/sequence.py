@@ -230,9 +230,5 @@ def _described(path: Path) -> dict[str, Any]:
 def _catalogue(station: Path) -> Catalogue:
     from kymograph.cli import plan
     from kymograph.cli.serve import load
-    from kymograph.control.sequence.catalogue import catalogue_of
-    from kymograph.drivers.registry import find
 
-    made = plan.make(load(station, "", None, None, ()))
-    drivers = {one.name: find(one.driver) for one in made.instruments}
-    return catalogue_of(drivers, [part.stream for one in made.instruments for part in one.streams])
+    return plan.make(load(station, "", None, None, ())).catalogue()

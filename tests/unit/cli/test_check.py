@@ -118,6 +118,7 @@ def test_json_has_a_stable_shape(tmp_path, capsys):
     told = json.loads(capsys.readouterr().out)
     assert set(told) == {
         "name", "data", "web", "recording", "environment", "instruments", "bytes_per_s", "memory", "disk",
+        "sequences",
     }  # fmt: skip
     [instrument] = told["instruments"]
     assert set(instrument) == {"name", "driver", "port", "start", "simulated", "link_load", "streams"}
@@ -203,3 +204,64 @@ def test_a_trigger_of_what_is_not_there_is_refused(tmp_path):
     assert plan_of(tmp_path, sine + 'when = "gen.ch0 > 2"\n')
     with pytest.raises(ConfigError, match=r"triggers\.high\.when: there is no gen\.none"):
         plan_of(tmp_path, sine + 'when = "gen.none > 2"\n')
+
+
+STAND = '[instruments.stand]\ndriver = "stm32"\nport = "sim://stm32"\n'
+GOOD = """name: open
+steps:
+  - command: {instrument: stand, command: set_valves, arguments: {valves: [%s]}}
+"""
+
+
+@pytest.fixture
+def stand(tmp_path):
+    """A station file and what writes a sequence beside it."""
+    (tmp_path / "stand.toml").write_text(STAND, "utf-8")
+    (tmp_path / "sequences").mkdir()
+
+    def write(name, text):
+        (tmp_path / "sequences" / f"{name}.yaml").write_text(text, "utf-8")
+
+    return tmp_path / "stand.toml", write
+
+
+def test_its_sequences_are_checked_with_it(stand, capsys):
+    path, write = stand
+    write("open", GOOD % ", ".join("0" * 9))
+    assert run(["check", str(path)]) == 0
+    assert "Sequences: open" in capsys.readouterr().out
+    assert run(["check", str(path), "--json"]) == 0
+    [sequence] = json.loads(capsys.readouterr().out)["sequences"]
+    assert sequence["name"] == "open" and sequence["file"].endswith("sequences/open.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        (GOOD % "0, 0", 3, "valves"),
+        (GOOD.replace("stand", "stan") % "0", 3, "there is no instrument stan"),
+        ("name: open\nsteps:\n  - wait_until: {condition: stand.P33 > 1, timeout: 1}\n", 3, "stand.P33"),
+        ("name: open\nsteps:\n  - wiat: 2\n", 3, "wiat"),
+        ("name: open\nsteps: [\n", 3, ""),
+        ("name: shut\nsteps: [wait: 1]\n", 1, "call them the same"),
+    ],
+)
+def test_what_is_wrong_in_a_sequence_is_told_with_file_line_and_reason(stand, capsys, text, line, words):
+    path, write = stand
+    write("fine", GOOD.replace("open", "fine") % ", ".join("0" * 9))
+    write("open", text)
+    assert run(["check", str(path)]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert f"open.yaml:{line}: " in said.err and words in said.err
+
+
+def test_every_fault_in_every_sequence_is_told(stand, capsys):
+    path, write = stand
+    write("one", "name: one\nsteps:\n  - wiat: 2\n")
+    write("two", "name: two\nsteps:\n  - wait: -1\n  - wiat: 3\n")
+    assert run(["check", str(path), "--json"]) == 2
+    faults = json.loads(capsys.readouterr().err)["error"]["facts"]["faults"]
+    assert [(Path(one["file"]).name, one["line"]) for one in faults] == [
+        ("one.yaml", 3), ("two.yaml", 3), ("two.yaml", 4)
+    ]  # fmt: skip

@@ -33,6 +33,14 @@ class Listening:
         self.close = undo
 
 
+class Idle:
+    """Control that nobody has, of a station that was told something once."""
+
+    def status(self) -> dict[str, Any]:
+        commands = [{"id": "c", "state": "verified", "time_ns": 1_700_000_000 * 10**9}]
+        return {"stopped": False, "lease": None, "commands": commands}
+
+
 class MemoryStation(RingHistory):
     """The engine's service with one stream `s`, whose blocks a test makes."""
 
@@ -86,6 +94,10 @@ class MemoryStation(RingHistory):
 
     def recorders(self) -> list[dict[str, Any]]:
         return []
+
+    @property
+    def control(self) -> Any:
+        return Idle()
 
     def subscribe(self, streams: Sequence[str], sink: Any) -> Listening:
         for name in streams:

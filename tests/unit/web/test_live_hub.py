@@ -354,6 +354,10 @@ def test_status_and_events(live_house: Any, wait_until: Wait) -> None:
             assert (
                 status["id"] == "s" and status["instruments"][0]["name"] == "i" and status["recorders"] == []
             )
+            (command,) = status["control"]["commands"]
+            assert (
+                command["time"] == "2023-11-14T22:13:20.000000000Z" and status["control"]["stopped"] is False
+            )
             h.engine.happen("state")
             await wait_until(lambda: listener.of("event"))
             assert listener.of("event")[0]["kind"] == "state"

@@ -77,3 +77,8 @@ def event_out(event: dict[str, Any]) -> dict[str, Any]:
 def events_out(events: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return events as they are answered."""
     return [event_out(event) for event in events]
+
+
+def control_out(status: dict[str, Any]) -> dict[str, Any]:
+    """Return who may move what as it is answered."""
+    return {**status, "commands": [with_times(one, time="time_ns") for one in status["commands"]]}

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from kymograph.model.limits import ARMED_S_MAX, HOLDER_CHARS_MAX, LEASE_S_MAX, LEASE_S_MIN, NAME_CHARS_MAX
 from kymograph.service.keys import ADMIN, CONTROL, READ
-from kymograph.web.api.answers import problems, with_times
+from kymograph.web.api.answers import control_out, problems
 from kymograph.web.api.models import Answer, Name, Wish, Words
 from kymograph.web.auth import Caller, needs
 from kymograph.web.front import FrontDep
@@ -165,11 +165,6 @@ class WhoIn(Wish):
     """Who does it; the name of the key that was sent counts more."""
 
     by: Words = ""
-
-
-def control_out(status: dict[str, Any]) -> dict[str, Any]:
-    """Return the status of control as it is answered."""
-    return {**status, "commands": [with_times(one, time="time_ns") for one in status["commands"]]}
 
 
 @router.get("", response_model=ControlOut, responses=problems(), dependencies=[needs(READ)])

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from kymograph.model.errors import KymographError
 from kymograph.service.contract import StationService, Subscription
+from kymograph.web.api.answers import control_out
 from kymograph.web.live.client import Client
 from kymograph.web.live.messages import write
 
@@ -70,19 +71,21 @@ class StatusPush:
 
     async def _push(self) -> None:
         try:
-            instruments, recorders, station = await asyncio.to_thread(
-                lambda: (self._engine.instruments(), self._engine.recorders(), self._engine.station())
-            )
+            facts = await asyncio.to_thread(self._facts)
         except KymographError as error:
             log.info("no status to push: %s", error)
             return
-        facts = {
-            "now_ns": station["now_ns"],
-            "disk": station.get("disk"),
-            "instruments": instruments,
-            "recorders": recorders,
-        }
         for client in self._clients:
             for id, binary in client.statuses.items():
                 message = write({"type": "status", "id": id, **facts}, binary)
                 client.outbox.put_newest(("status", id), message)
+
+    def _facts(self) -> dict[str, Any]:
+        station = self._engine.station()
+        return {
+            "now_ns": station["now_ns"],
+            "disk": station.get("disk"),
+            "instruments": self._engine.instruments(),
+            "recorders": self._engine.recorders(),
+            "control": control_out(self._engine.control.status()),
+        }
