@@ -5,6 +5,7 @@ A driver whose device is simulated under its own name is run against that simula
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +14,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kymograph.drivers import registry
 from kymograph.drivers.base import Driver
@@ -25,11 +28,12 @@ from kymograph.sim.wire import PtyWire
 
 SAMPLE_OPTIONS: dict[str, dict[str, Any]] = {
     "arduino_stepper": {"time_scale": 0.005},
-    "bme280": {"rate_hz": 150, "pressure_oversampling": 1, "time_scale": 0.02},
+    "bme280": {"rate_hz": 200, "pressure_oversampling": 1, "time_scale": 0.02},
     "cpu_temp": {"rate_hz": 100, "vcgencmd": "", "thermal": "/proc/sys/kernel/pid_max"},
     "disk_space": {"rate_hz": 200, "timeout_s": 20},
     "qseries": {"time_scale": 0.005},
     "stm32": {"protocol": "frames", "rate_hz": 1000, "link": "usb"},
+    "text_line": {"pairs": True, "rate_hz": 200, "channels": [{"name": name} for name in "TPH"]},
 }
 """For drivers whose options have no defaults, or whose devices are slower than a test, or are not there: any
 file that holds a number is a thermometer."""
@@ -38,6 +42,7 @@ DEVICES: dict[str, dict[str, str]] = {
     "bme280": {"time_scale": "0.02"},
     "qseries": {"time_scale": "0.005"},
     "stm32": {"protocol": "frames", "rate_hz": "1000"},
+    "text_line": {"rate_hz": "200"},
 }
 """Parameters of the simulators."""
 ROWS = 200
@@ -221,3 +226,87 @@ def test_damage_on_the_wire_is_counted_and_never_raised(name, tmp_path):
         assert driver.counters.frames_bad > 0
         simulation.fault("ok")
         read(driver)
+
+
+MOVERS = [name for name in NAMES if made(name).actuators()]
+
+
+def values_of(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
+    """What a JSON schema of an argument allows."""
+    low, high = schema.get("minimum"), schema.get("maximum")
+    match schema:
+        case {"enum": choices}:
+            return st.sampled_from(choices)
+        case {"type": "integer"}:
+            return st.integers(low, high)
+        case {"type": "number"}:
+            return st.floats(low, high, allow_nan=False, allow_infinity=False)
+        case {"type": "boolean"}:
+            return st.booleans()
+        case {"type": "array", "items": items}:
+            return st.lists(
+                values_of(items), min_size=schema.get("minItems", 0), max_size=schema.get("maxItems")
+            )
+        case _:
+            return st.text(max_size=20)
+
+
+def orders(name: str) -> st.SearchStrategy[tuple[str, dict[str, Any]]]:
+    """Any command of a driver with any arguments that its schema allows."""
+    described = [(one["name"], one["arguments"]) for one in registry.describe(name)["commands"]]
+    return st.one_of(
+        [
+            st.fixed_dictionaries(
+                {
+                    key: values_of(part)
+                    for key, part in schema["properties"].items()
+                    if key in schema["required"]
+                },
+                optional={
+                    key: values_of(part)
+                    for key, part in schema["properties"].items()
+                    if key not in schema["required"]
+                },
+            ).map(lambda given, command=command: (command, given))
+            for command, schema in described
+        ]
+    )
+
+
+def test_there_are_drivers_that_move_something():
+    assert {"stm32", "arduino_stepper"} <= set(MOVERS)
+
+
+@pytest.mark.parametrize("name", MOVERS)
+def test_what_it_says_of_its_actuators_names_only_those_that_there_are(name, tmp_path):
+    with running(name, tmp_path) as (driver, _):
+        there = {actuator.name: actuator for actuator in driver.actuators()}
+        assert len(there) == len(driver.actuators())
+        assert set(driver.read_back()) <= set(there)
+        for command in driver.commands():
+            assert set(driver.moves(command, {})) <= set(there)  # asked before arguments are checked
+        driver.open()
+        moved: set[str] = set()
+
+        @settings(max_examples=60, deadline=None, database=None)
+        @given(orders(name))
+        def every_order(order: tuple[str, dict[str, Any]]) -> None:
+            driver.check_command(*order)
+            moves, expected = driver.moves(*order), driver.expects(*order)
+            moved.update(moves)
+            assert set(moves) <= set(there)
+            assert set(expected) <= set(there)
+            assert all(math.isfinite(value) for value in expected.values())
+
+        every_order()
+        shown = driver.read_back()
+        assert set(shown) <= set(there)
+        for key, value in shown.items():
+            assert value is None or there[key].check(value) == value
+        assert moved == set(there), "each actuator is moved by some command"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_argument_is_called_as_what_a_command_is_given_with(name):
+    for described in registry.describe(name)["commands"]:
+        assert "late_s" not in described["arguments"]["properties"]

@@ -23,6 +23,7 @@ OURS: Final = {
     "qseries": "kymograph.drivers.qseries:QSeries",
     "sine": "kymograph.drivers.sine:Sine",
     "stm32": "kymograph.drivers.stm32:Stm32",
+    "text_line": "kymograph.drivers.text_line:TextLine",
     "ydlidar": "kymograph.drivers.ydlidar:YdLidar",
 }
 GROUP: Final = "kymograph.drivers"

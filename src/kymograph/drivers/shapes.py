@@ -155,9 +155,9 @@ class PortDriver(Driver[OptionsT]):
 class LineDriver(PortDriver[OptionsT]):
     """A device that sends lines of text. Lines that do not parse are counted, never raised."""
 
-    terminator: ClassVar[bytes] = b"\n"
-    line_bytes_max: ClassVar[int] = LINE_BYTES_MAX
-    skip_first: ClassVar[bool] = True
+    terminator: bytes = b"\n"
+    line_bytes_max: int = LINE_BYTES_MAX
+    skip_first: bool = True
     """Leave out what comes before the first end of line: half a number is a number too."""
 
     def __init__(self, options: OptionsT, clock: Clock, port: str = "") -> None:

@@ -18,6 +18,7 @@ OURS: Final = {
     "bme280": "kymograph.sim.bme280:make",
     "qseries": "kymograph.sim.qseries:make",
     "stm32": "kymograph.sim.stm32:make",
+    "text_line": "kymograph.sim.text_line:make",
     "ydlidar": "kymograph.sim.ydlidar:make",
 }
 """By the name of the driver whose device it is."""
