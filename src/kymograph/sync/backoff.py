@@ -13,13 +13,17 @@ _JITTER: Final = 0.3
 class Backoff:
     """Counts failures in a row."""
 
-    def __init__(self, chance: random.Random | None = None) -> None:
+    def __init__(
+        self, chance: random.Random | None = None, first_s: float = FIRST_S, last_s: float = LAST_S
+    ) -> None:
         self._chance = chance or random.Random()
+        self._first_s = first_s
+        self._last_s = last_s
         self.failures = 0
 
     def failed(self) -> float:
         """Take note of a failure and return how long to wait: 0.5, 1, 2 … 30 s, give or take 30 %."""
-        wait_s = min(FIRST_S * 2**self.failures, LAST_S)
+        wait_s = min(self._first_s * 2 ** min(self.failures, 32), self._last_s)
         self.failures += 1
         return wait_s * (1 + self._chance.uniform(-_JITTER, _JITTER))
 

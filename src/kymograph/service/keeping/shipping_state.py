@@ -1,0 +1,65 @@
+"""How shipping stands, told by the process that ships to all others: `<data>/shipping.json`.
+
+It is replaced as a whole, at most once a second, is not made durable, and may be missing: it says nothing
+that the database does not say again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final, cast
+
+import msgspec
+
+log = logging.getLogger(__name__)
+
+FILENAME: Final = "shipping.json"
+OLD_S: Final = 90.0
+"""Without a word for so long, nobody ships."""
+UNKNOWN: Final = "unknown"
+
+Plain = dict[str, Any]
+
+
+def write_shipping(data: Path, destinations: Sequence[Mapping[str, Any]]) -> None:
+    """Tell how it stands with each destination. A disk that takes nothing is no reason not to ship."""
+    path = data / FILENAME
+    tmp = path.with_name(FILENAME + ".tmp")
+    try:
+        tmp.write_bytes(msgspec.json.encode({"told_ns": time.time_ns(), "destinations": destinations}))
+        tmp.replace(path)
+    except OSError as error:
+        log.debug("%s: %s", path, error)
+
+
+def read_shipping(data: Path, configured: Mapping[str, tuple[str, str]]) -> Plain:
+    """Return `told_ns`, `running`, and the destinations as the shipping process last told of them.
+
+    `configured` has each destination's address and kind by its name: one of which nothing was told yet is
+    `unknown`; one that is configured no more is left out.
+    """
+    told_ns, told = _read(data / FILENAME)
+    now_ns = time.time_ns()
+    running = told_ns is not None and abs(now_ns - told_ns) < OLD_S * 1e9
+    items: list[Plain] = []
+    for name, (url, kind) in configured.items():
+        one = told.get(name)
+        if one is None or one.get("url") != url:
+            items.append({"name": name, "url": url, "kind": kind, "state": UNKNOWN, "owed": {}})
+            continue
+        since_ns = one.get("since_ns")
+        lag_s = max(0.0, (now_ns - since_ns) / 1e9) if isinstance(since_ns, int) else 0.0
+        items.append({**one, "lag_s": lag_s, "state": one["state"] if running else UNKNOWN})
+    return {"told_ns": told_ns, "running": running, "destinations": items}
+
+
+def _read(path: Path) -> tuple[int | None, dict[str, Plain]]:
+    try:
+        told: Any = msgspec.json.decode(path.read_bytes())
+        listed = cast("list[Plain]", told["destinations"])
+        return int(told["told_ns"]), {str(one["name"]): one for one in listed if one.get("state")}
+    except (OSError, msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError):
+        return None, {}

@@ -1,0 +1,93 @@
+"""All destinations of a station: a pusher and a thread for each, and what they tell the other processes."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from kymograph.config.shipping import DestinationTable
+from kymograph.service.keeping.shelf import RowShelf
+from kymograph.service.keeping.shipping_state import write_shipping
+from kymograph.sync.pusher.hub import About, Hub
+from kymograph.sync.pusher.native import NativeHub
+from kymograph.sync.pusher.original import OriginalHub
+from kymograph.sync.pusher.outbox import Outbox
+from kymograph.sync.pusher.pusher import Places, Pusher
+from kymograph.sync.pusher.wire import Wire
+
+log = logging.getLogger(__name__)
+
+TELL_S: Final = 1.0
+"""How often the others are told of changes."""
+TELL_ANYWAY_S: Final = 30.0
+"""How often they are told that nothing has changed."""
+END_S: Final = 1.0
+"""How long a request may take to its end when the process is to end."""
+_CUT_S: Final = 1.0
+_PASSING: Final = ("lag_s", "next_try_ns", "failures", "last_success_ns", "bytes_sent")
+
+
+def made_hub(table: DestinationTable, station: str, about: About) -> tuple[Hub, Wire]:
+    """Return a destination's hub, and the wire to it."""
+    wire = Wire(table.url, table.key, table.connect_timeout_s, table.answer_timeout_s)
+    if table.kind == "original":
+        return OriginalHub(wire), wire
+    return NativeHub(wire, table.station or station, about), wire
+
+
+class Pushers:
+    """One of the keeper's loops: ships to every destination of the station file."""
+
+    def __init__(
+        self,
+        destinations: Mapping[str, DestinationTable],
+        outbox: Outbox,
+        data: Path,
+        station: str,
+        about: About = dict,
+    ) -> None:
+        """Take what the station ships; `about` is what it says of itself in each hello."""
+        self._data = data
+        self.pushers: list[Pusher] = []
+        for name, table in destinations.items():
+            hub, wire = made_hub(table, station, about)
+            places = Places(outbox, RowShelf(data, name))
+            self.pushers.append(Pusher(name, table, hub, wire, places))
+
+    def status(self) -> list[dict[str, Any]]:
+        """Return how it stands with each destination."""
+        return [pusher.status() for pusher in self.pushers]
+
+    def run(self, stop: threading.Event) -> None:
+        """Ship until `stop` is set."""
+        threads = [
+            threading.Thread(target=pusher.run, args=(stop,), name=f"ship-{pusher.name}", daemon=True)
+            for pusher in self.pushers
+        ]
+        for thread in threads:
+            thread.start()
+        self._tell(stop)
+        deadline = time.monotonic() + END_S
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        for pusher in self.pushers:
+            pusher.cut()
+        for thread in threads:
+            thread.join(_CUT_S)
+        write_shipping(self._data, self.status())
+
+    def _tell(self, stop: threading.Event) -> None:
+        told: list[dict[str, Any]] = []
+        told_at = 0.0
+        while True:
+            now = self.status()
+            plain = [{name: one[name] for name in one if name not in _PASSING} for one in now]
+            if plain != told or time.monotonic() - told_at > TELL_ANYWAY_S:
+                write_shipping(self._data, now)
+                told, told_at = plain, time.monotonic()
+            if stop.wait(TELL_S):
+                return
