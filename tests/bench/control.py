@@ -1,4 +1,6 @@
-"""From the crossing sample to the safe state on the wire, and from STOP ALL to it, at the device's end."""
+"""At the device's end: from the crossing sample to the safe state on the wire, from STOP ALL to it, and from
+an emergency to its first step.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +21,11 @@ from tests.running import RunningStation, until
 
 TRIPS = 100
 STOPS = 50
+EMERGENCIES = 50
 RATE_HZ = 60
 BOUND_MS = 20.0
 SAFE = b"Valves:000000000"
+FIRST = b"Valves:010010110"
 KEYS = [
     *(f"P{n}" for n in range(1, 9)), *(f"T{n}" for n in range(1, 7)), "Tbogaz1", "THRUST", "ISP", "Tbogaz2",
     "D1", "D2", "IMPULSE", "VELOCITY",
@@ -36,6 +40,18 @@ actions = "safe"
 applies_to = ["stand"]
 latched = false
 """
+EMERGENCY = """
+name: emergency
+steps: []
+always:
+  - command:
+      instrument: stand
+      command: set_valves
+      arguments: {valves: [0, 1, 0, 0, 1, 0, 1, 1, 0]}
+      confirm: false
+  - wait: 0.1
+"""
+"""The first of the steps that come with the program, without the ten seconds of the others."""
 
 
 class Controller:
@@ -49,6 +65,7 @@ class Controller:
         self.pressure = 10.0
         self.crossed_s = 0.0
         self.safe_s: list[float] = []
+        self.first_s: list[float] = []
         self._ended = False
         self._threads = [threading.Thread(target=work, daemon=True) for work in (self._talk, self._hear)]
         for thread in self._threads:
@@ -80,25 +97,33 @@ class Controller:
                 os.write(self.master, b"ACK: " + line + b"\n")
                 if line.startswith(SAFE):
                     self.safe_s.append(now_s)
+                elif line.startswith(FIRST):
+                    self.first_s.append(now_s)
 
 
 def run() -> list[Line]:
     device = Controller()
     try:
         with tempfile.TemporaryDirectory(dir=".", prefix="bench-") as folder:
+            (Path(folder) / "sequences").mkdir()
+            (Path(folder) / "sequences" / "emergency.yaml").write_text(EMERGENCY)
             with RunningStation(Path(folder), STAND.format(port=device.port)) as station:
                 until(lambda: state(station) == "ok", what="fresh data")
                 trips = sorted(trip(station, device) for _ in range(TRIPS))
                 stops = sorted(stop(station, device) for _ in range(STOPS))
+                firsts = sorted(emergency(station, device) for _ in range(EMERGENCIES))
     finally:
         device.close()
     print(histogram("interlock, crossing sample to the wire", trips, BOUND_MS), file=sys.stderr)
     print(histogram("stop all, request to the wire", stops, BOUND_MS), file=sys.stderr)
+    print(histogram("emergency, request to the wire", firsts, BOUND_MS), file=sys.stderr)
     return [
         Line("interlock, crossing sample to the wire, p50", trips[len(trips) // 2], "ms"),
         below("interlock, crossing sample to the wire, p99", trips[len(trips) * 99 // 100], "ms", BOUND_MS),
         Line("stop all, request to the wire, p50", stops[len(stops) // 2], "ms"),
         below("stop all, request to the wire, p99", stops[len(stops) * 99 // 100], "ms", BOUND_MS),
+        Line("emergency, request to the wire, p50", firsts[len(firsts) // 2], "ms"),
+        below("emergency, request to the wire, p99", firsts[len(firsts) * 99 // 100], "ms", BOUND_MS),
     ]
 
 
@@ -115,15 +140,33 @@ def trip(station: RunningStation, device: Controller) -> float:
 
 def stop(station: RunningStation, device: Controller) -> float:
     device.safe_s.clear()
+    began_s = press(station, "control/stop")
+    until(lambda: device.safe_s, what="the safe state")
+    reset(station)
+    return (device.safe_s[0] - began_s) * 1000
+
+
+def emergency(station: RunningStation, device: Controller) -> float:
+    device.first_s.clear()
+    began_s = press(station, "runs/emergency")
+    until(lambda: device.first_s, what="the first step")
+    reset(station)
+    return (device.first_s[0] - began_s) * 1000
+
+
+def press(station: RunningStation, path: str) -> float:
+    """Ask for something, and return when."""
     body = json.dumps({"by": "bench"}).encode()
     headers = {"content-type": "application/json"}
-    request = urllib.request.Request(f"{station.url}/v1/control/stop", body, headers, method="POST")
+    request = urllib.request.Request(f"{station.url}/v1/{path}", body, headers, method="POST")
     began_s = time.perf_counter()
-    urllib.request.urlopen(request, timeout=10).read()
-    until(lambda: device.safe_s, what="the safe state")
+    urllib.request.urlopen(request, timeout=20).read()
+    return began_s
+
+
+def reset(station: RunningStation) -> None:
     number = station.call("POST", "/v1/control/stop/reset", {})["confirm"]
     station.call("POST", "/v1/control/stop/reset", {"confirm": number})
-    return (device.safe_s[0] - began_s) * 1000
 
 
 def state(station: RunningStation) -> str:

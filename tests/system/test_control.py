@@ -6,12 +6,16 @@ import json
 import signal
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 
 import pytest
 
 from kymograph.cli.app import run
+from kymograph.client import connect
+from kymograph.model.errors import InvalidInput
+from kymograph.web.times import rfc3339
 from tests.running import RunningStation, until
 
 pytestmark = pytest.mark.timeout(120)
@@ -176,6 +180,34 @@ def answers(station):
         return control(station)
     except OSError:
         return None
+
+
+def test_who_gives_a_command_says_how_long_it_may_wait(station):
+    assert valves(station, OPEN, late_s=5)["state"] == "verified"
+    with pytest.raises(urllib.error.HTTPError) as error:
+        valves(station, CLOSED, late_s=6)
+    assert error.value.code == 422
+    command = ["control", "command", "stand", "set_valves", "valves=000000000", "--by", "Ana"]
+    assert run([*command, "--late", "5", "--data", str(station.data)]) == 0
+    assert run([*command, "--late", "6", "--data", str(station.data)]) == 2
+    station.call("POST", "/v1/control/lease/break", {"by": "test"})
+    with connect(station.url) as client:
+        stand = client.instrument("stand")
+        assert stand.command("set_valves", valves=OPEN, late_s=5)["state"] == "verified"
+        with pytest.raises(InvalidInput):
+            stand.command("set_valves", valves=CLOSED, late_s=6)
+    assert positions(station) == OPEN
+
+
+def test_what_is_told_of_control_says_what_a_page_needs(station):
+    before_ns = time.time_ns()
+    valves(station, OPEN)
+    told = control(station)
+    assert not any(one["stale"] for one in told["interlocks"])
+    assert {one["name"] for one in told["actuators"] if one["needs_arming"]} == {"PURGE2"}
+    last = told["commands"][-1]
+    assert before_ns <= last["time_ns"] <= time.time_ns()
+    assert last["time"] == rfc3339(last["time_ns"])
 
 
 def test_stop_all_is_for_everybody_and_stays_until_it_is_reset_in_two_steps(station):

@@ -158,6 +158,7 @@ def test_status_and_events(station: RunningStation) -> None:
         client.send(type="subscribe", id="s", status=True)
         status = client.until("status")
         assert status["instruments"][0]["name"] == "gen" and status["recorders"] == []
+        assert status["control"] == station.call("GET", "/v1/control")
         id = station.call("POST", "/v1/recordings", {"name": "seen"})["id"]
         event = client.until("event")
         assert event["body"]["recording_id"] == id
