@@ -1,18 +1,18 @@
-"""The engine's process: station, link, and the front beside them, from start to a sealed end."""
+"""The engine's process: station, link, and the processes beside it, from start to a sealed end."""
 
 from __future__ import annotations
 
 import logging
 import signal
-import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Final
 
 from kymograph.app import systemd
-from kymograph.app.supervisor import FrontSupervisor, bind
+from kymograph.app.logs import begin_log
+from kymograph.app.supervisor import Supervisor, bind
 from kymograph.config import Config
 from kymograph.link.server import LinkServer
 from kymograph.model.limits import SHUTDOWN_S_MAX
@@ -20,7 +20,8 @@ from kymograph.service.station import Station
 
 log = logging.getLogger(__name__)
 
-LOG_FORMAT: Final = "%(asctime)s - %(levelname)s - %(message)s"
+FRONT: Final = "front"
+KEEPER: Final = "keeper"
 _POLL_S: Final = 0.5
 
 
@@ -46,8 +47,7 @@ def serve(config: Config, on_ready: Callable[[str], None] = lambda url: None) ->
     Raises:
         KymographError: the station cannot start: configuration, data folder or port.
     """
-    level = config.station.log_level.upper()
-    logging.basicConfig(level=level, format=LOG_FORMAT, stream=sys.stderr)
+    begin_log(config.station, rotates=True)
     stop = _StopSignal()
     sock = bind(config.web.host, config.web.port) if config.web.enabled else None
     url = ""
@@ -57,18 +57,25 @@ def serve(config: Config, on_ready: Callable[[str], None] = lambda url: None) ->
         )
         url = _url(config.web.host, config.web.port)
     station = Station(config)
-    front: FrontSupervisor | None = None
     link: LinkServer | None = None
+    beside: list[Supervisor] = []
     try:
         station.start()
         link = LinkServer(station, station.folder.path)
-        front = FrontSupervisor(config, sock) if sock is not None else None
-        _wait_ready(front, stop.event)
+        task = {"config": config.model_dump(mode="json")}
+        if config.keeps:
+            beside.append(Supervisor(KEEPER, "kymograph.app.keeper", task))
+        if sock is not None:
+            fd = sock.fileno()
+            beside.append(Supervisor(FRONT, "kymograph.app.front", {**task, "fd": fd}, [fd]))
+        _wait_ready(beside, stop.event)
         on_ready(url)
         systemd.notify(f"READY=1\nSTATUS=recording to {station.folder.path}")
         _watch(stop.event, station)
     finally:
-        _end(station, link, front)
+        _end(station, link, beside)
+        if sock is not None:
+            sock.close()
     return 0
 
 
@@ -77,10 +84,14 @@ def _url(host: str, port: int) -> str:
     return f"http://{shown}:{port}"
 
 
-def _wait_ready(front: FrontSupervisor | None, stop: threading.Event) -> None:
-    while front is not None and not front.ready.wait(0.05) and not stop.is_set():
-        if front.refusal is not None:
-            raise front.refusal
+def _wait_ready(beside: Sequence[Supervisor], stop: threading.Event) -> None:
+    """Wait for the front. A keeper that is slow or lost is no reason to wait; one that cannot be is."""
+    while not stop.wait(0.05):
+        refusals = [one.refusal for one in beside if one.refusal is not None]
+        if refusals:
+            raise refusals[0]
+        if all(one.ready.is_set() for one in beside if one.name == FRONT):
+            return
 
 
 def _watch(stop: threading.Event, station: Station) -> None:
@@ -90,14 +101,15 @@ def _watch(stop: threading.Event, station: Station) -> None:
             systemd.notify("WATCHDOG=1")
 
 
-def _end(station: Station, link: LinkServer | None, front: FrontSupervisor | None) -> None:
+def _end(station: Station, link: LinkServer | None, beside: Sequence[Supervisor]) -> None:
     systemd.notify("STOPPING=1")
     began = time.monotonic()
-    if front is not None:
-        threading.Thread(target=front.close, name="front-close", daemon=True).start()
+    fronts = [one for one in beside if one.name == FRONT]
+    for one in fronts:
+        threading.Thread(target=one.close, name="front-close", daemon=True).start()
     station.shutdown(SHUTDOWN_S_MAX - 2.0)
     if link is not None:
         link.close()
-    if front is not None:
-        front.close()
+    for one in beside:  # the keeper last: it takes over what the station has just finished
+        one.close()
     log.info("stopped in %.1f s", time.monotonic() - began)

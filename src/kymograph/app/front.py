@@ -6,46 +6,28 @@ and ends when the engine does.
 
 from __future__ import annotations
 
-import ctypes
 import json
-import logging
 import os
 import signal
 import socket
 import sys
-from typing import Final
 
+from kymograph.app.child import say, task_from_engine
+from kymograph.app.logs import begin_log
 from kymograph.app.supervisor import READY_LINE, REFUSED
 from kymograph.config import Config
 from kymograph.link.client import EngineClient
 from kymograph.model.errors import KymographError
 from kymograph.service.archive.archive import Archive
 
-_PR_SET_PDEATHSIG: Final = 1
-
-
-def _end_with_parent() -> None:
-    """Have the kernel end this process when the engine is killed."""
-    parent = os.getppid()
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent or parent == 1:
-        sys.exit(1)
-
-
-def _say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
 
 def main() -> None:
     """Serve until the engine ends or SIGTERM comes."""
-    task = json.loads(sys.stdin.readline())
-    _end_with_parent()
+    task = task_from_engine()
     from kymograph.web import server
 
     config = Config.model_validate(task["config"])
-    level = config.station.log_level.upper()
-    logging.basicConfig(level=level, format="%(asctime)s - %(levelname)s - %(message)s", stream=sys.stderr)
+    begin_log(config.station)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     engine = EngineClient(config.station.data, on_lost=lambda: os.kill(os.getpid(), signal.SIGTERM))
     archive = Archive(config.station.data)
@@ -55,11 +37,11 @@ def main() -> None:
             engine,
             archive,
             socket.socket(fileno=task["fd"]),
-            ready=lambda: _say(READY_LINE),
-            say=_say,
+            ready=lambda: say(READY_LINE),
+            say=say,
         )
     except KymographError as error:
-        _say(REFUSED + json.dumps(error.to_dict(), default=str))
+        say(REFUSED + json.dumps(error.to_dict(), default=str))
         sys.exit(1)
     finally:
         archive.close()

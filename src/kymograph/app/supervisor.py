@@ -1,4 +1,4 @@
-"""Keeps a front running beside the engine."""
+"""Keeps the other processes of a station running beside the engine: the front, the keeper."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import socket
 import subprocess
 import sys
 import threading
-from typing import IO, Final
+from collections.abc import Sequence
+from typing import IO, Any, Final
 
-from kymograph.config import Config
 from kymograph.model.errors import ConfigError, KymographError, error_from_dict
 
 log = logging.getLogger(__name__)
 
 BACKOFF_S: Final = (0.0, 0.2, 0.5, 1.0, 2.0, 5.0)
-"""Waits before a front that never answered is tried again; the last repeats. One that did starts at once."""
+"""Waits before one that never did its work is tried again; the last repeats. One that did starts at once."""
 READY_LINE: Final = "ready"
-"""What a front writes on its standard output once it answers."""
+"""What a process writes on its standard output once it does its work."""
 REFUSED: Final = "refused "
-"""Begins the line in which a front says, as JSON, why it cannot be started at all."""
+"""Begins the line in which it says, as JSON, why it cannot be started at all."""
 _STOP_TIMEOUT_S: Final = 3.0
 
 
@@ -41,46 +41,55 @@ def bind(host: str, port: int) -> socket.socket:
         ) from None
 
 
-class FrontSupervisor:
-    """Starts the front, and starts it again with growing waits, until it is closed."""
+class Supervisor:
+    """Starts a process of ours, and starts it again with growing waits, until it is closed.
 
-    def __init__(self, config: Config, sock: socket.socket) -> None:
-        self._task = json.dumps({"config": config.model_dump(mode="json"), "fd": sock.fileno()}) + "\n"
-        self._sock = sock
+    It is told its task as one JSON line on standard input, and says `READY_LINE` on standard output once it
+    does its work, or `REFUSED` and why it never will. What else it says there is passed on.
+    """
+
+    def __init__(self, name: str, module: str, task: dict[str, Any], fds: Sequence[int] = ()) -> None:
+        """Start it: `fds` are open files that it inherits."""
+        self.name = name
+        self._module = module
+        self._task = json.dumps(task) + "\n"
+        self._fds = tuple(fds)
         self._process: subprocess.Popen[str] | None = None
         self._quit = threading.Event()
         self.ready = threading.Event()
-        """Set while a front answers."""
+        """Set while it does its work."""
         self.refusal: KymographError | None = None
-        """Why the front cannot be started at all; it is not tried again then."""
+        """Why it cannot be started at all; it is not tried again then."""
         self.restarts = 0
-        self._thread = threading.Thread(target=self._run, name="front-supervisor", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"{name}-supervisor", daemon=True)
         self._thread.start()
 
     @property
     def pid(self) -> int | None:
-        """The process id of the present front."""
+        """The process id of the present one."""
         return None if self._process is None else self._process.pid
 
     def _run(self) -> None:
         attempts = 0
         while not self._quit.is_set():
             code, answered = self._run_once()
+            if self.refusal is not None:
+                log.error("there is no %s: %s", self.name, self.refusal)
             if self._quit.is_set() or self.refusal is not None:
                 return
             attempts = 0 if answered else attempts + 1
             wait_s = BACKOFF_S[min(attempts, len(BACKOFF_S) - 1)]
-            log.warning("the front ended with %s; started again in %.1f s", code, wait_s)
+            log.warning("the %s ended with %s; started again in %.1f s", self.name, code, wait_s)
             self.restarts += 1
             self._quit.wait(wait_s)
 
     def _run_once(self) -> tuple[int, bool]:
         self._process = process = subprocess.Popen(
-            [sys.executable, "-m", "kymograph.app.front"],
+            [sys.executable, "-m", self._module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            pass_fds=[self._sock.fileno()],
+            pass_fds=self._fds,
             start_new_session=True,
         )
         assert process.stdin is not None and process.stdout is not None
@@ -105,7 +114,7 @@ class FrontSupervisor:
                 sys.stdout.flush()
 
     def close(self) -> None:
-        """End the front and cease to start it again."""
+        """End the process and cease to start it again."""
         self._quit.set()
         process = self._process
         if process is not None and process.poll() is None:
@@ -115,4 +124,3 @@ class FrontSupervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
         self._thread.join(_STOP_TIMEOUT_S)
-        self._sock.close()

@@ -50,7 +50,9 @@ class StationTable(Table):
     log_level: Annotated[
         Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)
     ] = "info"
-    """How much engine and front say on standard error."""
+    """How much engine, front and keeper say on standard error."""
+    log_file: Path | None = None
+    """A file that they say it to as well, relative to the data folder; put aside when it has grown."""
 
 
 class WebTable(Table):

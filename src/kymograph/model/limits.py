@@ -185,6 +185,16 @@ RUN_EVENTS_PER_S_MAX: Final = 10
 RUNS_LISTED_MAX: Final = 1000
 """Runs in one listing, newest first; their records stay."""
 
+# Readings -------------------------------------------------------------------------------------------------
+READINGS_WAITING_MAX: Final = 10_000
+"""Readings that wait in memory for room on the disk: a week of one a minute, some megabytes."""
+LOG_FILE_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Bytes of a log file before it is put aside."""
+LOG_FILES_MAX: Final = 5
+"""Log files of one station: the one that grows and those put aside."""
+GATHER_BYTES_MAX: Final = 256 * 1024
+"""Bytes of the spool, or of an event log, that go into the database in one transaction."""
+
 # Roll-ups -------------------------------------------------------------------------------------------------
 ROLLED_FIELDS_MAX: Final = 512
 """Numbers of one device's readings that are rolled up in an hour: each is a row an hour for ever."""
@@ -194,6 +204,8 @@ BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
 """Bytes of one batch that a station ships, unpacked: 10 000 readings of three kilobytes."""
 BATCH_ROWS_MAX: Final = 20_000
 """Rows of one batch, or of one bulk of readings: what one transaction takes within some seconds on a Pi."""
+BODIES_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Bytes of all bodies that are on their way into one front: stations with slow links, many at a time."""
 READING_BYTES_MAX: Final = 64 * 1024
 """JSON bytes of one reading's payload: a round of instruments, not a picture."""
 OBJECT_BYTES_MAX: Final = 64 * 1024 * 1024 * 1024
@@ -213,4 +225,4 @@ STATION_KEYS_MAX: Final = 16
 FUTURE_S_MAX: Final = 300.0
 """How far ahead of the hub's clock a reading may be dated and still count as a station's newest."""
 INGEST_AT_ONCE_MAX: Final = 8
-"""Batches that one front takes at one time; each holds its rows in memory and a connection to the database."""
+"""Batches that one front takes at one time; each holds its rows in memory, and a connection."""

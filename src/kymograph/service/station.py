@@ -24,6 +24,7 @@ from kymograph.service.control.controls import Controls
 from kymograph.service.control.logbook import CONTROL
 from kymograph.service.history import RingHistory
 from kymograph.service.instruments import Instruments
+from kymograph.service.readings.composer import Composer
 from kymograph.service.recording.desk import SHUTDOWN_PAST_S, TRIGGER, RecordingDesk
 from kymograph.service.recording.recordings import Recordings
 from kymograph.service.recording.triggers import Triggers
@@ -31,6 +32,8 @@ from kymograph.service.runs.driving import RUN, Means
 from kymograph.service.runs.runs import Runs
 from kymograph.store.folder import DataFolder
 from kymograph.store.run_records import RunRecords
+from kymograph.store.spool import FOLDER as SPOOL
+from kymograph.store.spool import SpoolWriter
 
 log = logging.getLogger(__name__)
 
@@ -75,10 +78,22 @@ class Station(RingHistory):
             RunRecords(self.folder.path),
         )  # fmt: skip
         self.runs = Runs(config, means)
+        self.composer = self._made_composer(config)
         self._started_ns = self.clock.now_ns()
         self._quit = threading.Event()
         self._kept_ns = self.clock.monotonic_ns()
         self._keeper = threading.Thread(target=self._keep, name="housekeeping", daemon=True)
+
+    def _made_composer(self, config: Config) -> Composer | None:
+        if config.readings is None:
+            return None
+        names = config.readings.instruments
+        chosen = [self._instruments.get(name) for name in names] if names else list(self._instruments)
+        device_id = config.readings.device_id or config.station.name
+        spool = SpoolWriter(self.folder.path / SPOOL)
+        made = Composer(config.readings, device_id, chosen, self.latest, self.clock, spool)
+        made.notice = self._notice
+        return made
 
     # -- life ----------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -94,12 +109,16 @@ class Station(RingHistory):
         if autostart := self.config.recording.autostart:
             self._desk.autostart(self.config.station.name if autostart is True else autostart)
         self.triggers.start()
+        if self.composer is not None:
+            self.composer.start()
         self._keeper.start()
 
     def shutdown(self, timeout_s: float = limits.SHUTDOWN_S_MAX - 1.0) -> None:
         """Seal what is being recorded, close the devices, free the folder."""
         deadline = time.monotonic() + timeout_s
         self._quit.set()
+        if self.composer is not None:
+            self.composer.close()
         self.runs.shutdown()
         self.triggers.shutdown()
         for recorder in self.recordings.running():
@@ -177,6 +196,7 @@ class Station(RingHistory):
             },
             "clock": {"offset_ns": self.clock.offset_ns, "generation": self.clock.generation},
             "ring_bytes": sum(ring.size_bytes for ring in self._instruments.rings.values()),
+            "readings": None if self.composer is None else self.composer.status(),
         }
 
     def instruments(self) -> list[Plain]:

@@ -13,6 +13,7 @@ from kymograph.model.errors import InvalidInput
 from kymograph.model.event import Event, event_from_dict
 from kymograph.model.limits import METADATA_BYTES_MAX
 from kymograph.store.durable import fsync_folder, storage_error
+from kymograph.store.lines import end_of_lines
 
 
 class EventLog:
@@ -79,7 +80,7 @@ class EventLog:
         if new:
             fsync_folder(self.path.parent)
         size = os.fstat(self._fd).st_size
-        whole = _end_of_lines(self._fd, size)
+        whole = end_of_lines(self._fd, size)
         if whole < size:
             os.ftruncate(self._fd, whole)
 
@@ -94,19 +95,6 @@ def _cut(fd: int, size: int) -> None:
         os.ftruncate(fd, size)
     except OSError:
         pass
-
-
-def _end_of_lines(fd: int, size: int) -> int:
-    """Return where the last whole line ends."""
-    step = 64 * 1024
-    end = size
-    while end > 0:
-        start = max(0, end - step)
-        found = os.pread(fd, end - start, start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        end = start
-    return 0
 
 
 def _line(event: Event) -> bytes:

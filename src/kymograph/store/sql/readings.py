@@ -160,17 +160,29 @@ def devices(connection: Connection) -> list[str]:
     return list(connection.execute(_DEVICES).scalars())
 
 
-def latest(connection: Connection, device_id: str | None = None) -> KeptReading | None:
-    """Return the newest reading of a device, or of all; None if there is none."""
+def latest(
+    connection: Connection, device_id: str | None = None, stop_ns: int | None = None
+) -> KeptReading | None:
+    """Return the newest reading (before `stop_ns`) of a device, or of all; None if there is none."""
     names = devices(connection) if device_id is None else [device_id]
-    return max(latest_of(connection, names), key=lambda row: (row.time_ns, row.device_id), default=None)
+    found = latest_of(connection, names, stop_ns)
+    return max(found, key=lambda row: (row.time_ns, row.device_id), default=None)
 
 
-def latest_of(connection: Connection, names: Sequence[str]) -> list[KeptReading]:
-    """Return the newest reading of each of these devices that has any."""
+def latest_of(connection: Connection, names: Sequence[str], stop_ns: int | None = None) -> list[KeptReading]:
+    """Return the newest reading (before `stop_ns`) of each of these devices that has any."""
     newest = select(*_COLUMNS).order_by(table.c.time_ns.desc()).limit(1)
+    if stop_ns is not None:
+        newest = newest.where(table.c.time_ns < stop_ns)
     rows = (connection.execute(newest.where(table.c.device_id == name)).first() for name in names)
     return [_kept(row) for row in rows if row is not None]
+
+
+def at(connection: Connection, device_id: str, time_ns: int) -> KeptReading | None:
+    """Return the reading of a device at a time, None if there is none."""
+    which = (table.c.device_id == device_id, table.c.time_ns == time_ns)
+    row = connection.execute(select(*_COLUMNS).where(*which)).first()
+    return None if row is None else _kept(row)
 
 
 def page(connection: Connection, span: Span, limit: int, after: Place | None = None) -> list[KeptReading]:

@@ -47,7 +47,7 @@ readings: Final = Table(
     Column("time_ns", _Number, nullable=False),
     Column("local_ns", _Number, nullable=False),
     Column("payload", _Json, nullable=False),
-    sqlite_autoincrement=False,
+    sqlite_autoincrement=True,
 )
 """One reading, known by device and time. `id` is its seq where it was made, the order of arrival on a hub.
 
@@ -68,6 +68,7 @@ events: Final = Table(
     Column("body", _Json, nullable=False),
     Index("events_identity", "station", "id", "revision", unique=True),
     Index("events_by_time", "station", "kind", "time_ns"),
+    sqlite_autoincrement=True,
 )
 
 segments: Final = Table(
@@ -84,6 +85,7 @@ segments: Final = Table(
     Column("facts", _Json, nullable=False),
     Index("segments_identity", "station", "recording_id", "filename", unique=True),
     Index("segments_by_hash", "sha256"),
+    sqlite_autoincrement=True,
 )
 """A sealed file of a recording; `facts` is the row as it is shipped, with the recording's description."""
 
@@ -119,13 +121,14 @@ told: Final = Table(
     Column("next", _Number, nullable=False),
     Column("newest_ns", _Number),
     Column("told_ns", _Number, nullable=False),
+    Column("said", _Number, nullable=False),
     Column("base", _Number, nullable=False),
     Column("complete_ns", _Number),
 )
 """On a hub: what a station says that it has made, up to `next` (exclusive).
 
-`base` is the lowest row number that was ever told or came, `complete_ns` the time of the newest row when
-nothing was owed last.
+`said` is that number as it said it last, before what came since; `base` the lowest row number that was ever
+told or came; `complete_ns` the time of the newest row when nothing was owed last.
 """
 
 batches: Final = Table(

@@ -1,0 +1,91 @@
+"""The keeper's process: what was composed goes into the database, is thinned there, and is shipped.
+
+Started by the engine's supervisor, never by hand. It is a list of loops, each in a thread of its own. One
+that fails in a way nobody thought of ends the process, which is started again: everything it does may be
+killed at any instant.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from typing import Final, Protocol
+
+from kymograph.app.child import say, task_from_engine
+from kymograph.app.logs import begin_log
+from kymograph.app.supervisor import READY_LINE, REFUSED
+from kymograph.config import Config
+from kymograph.model.errors import KymographError
+
+log = logging.getLogger(__name__)
+
+END_S: Final = 2.5
+"""How long loops may take to end; the supervisor kills after three seconds."""
+
+
+class Loop(Protocol):
+    """Something that goes on until it is told to stop."""
+
+    def run(self, stop: threading.Event) -> None:
+        """Work until `stop` is set. Says once when what it needs is lost, and once when it is back."""
+        ...
+
+
+def loops(config: Config) -> Iterator[Loop]:
+    """Yield what this station has to keep going. What it needs is imported where it is configured."""
+    from kymograph.service.keeping.gathering import Gatherer
+    from kymograph.store.sql.database import Database
+
+    data = config.station.data
+    database = Database(config.database_url)
+    takers = [name for name, table in config.destinations.items() if "readings" in table.streams]
+    yield Gatherer(data, config.station.name, database, takers)
+    # shipping, one loop a destination: `config.destinations`
+    # roll-ups and retention: `config.retention.enabled`
+    # staleness of a hub's stations: `config.hub`
+
+
+def run(config: Config, stop: threading.Event) -> int:
+    """Run all loops until `stop` is set or one of them fails; return the exit code."""
+    failed = threading.Event()
+
+    def go(loop: Loop) -> None:
+        try:
+            loop.run(stop)
+        except Exception:
+            log.exception("%s failed", type(loop).__name__)
+            failed.set()
+            stop.set()
+
+    threads = [threading.Thread(target=go, args=(loop,), daemon=True) for loop in loops(config)]
+    for thread in threads:
+        thread.start()
+    say(READY_LINE)
+    stop.wait()
+    for thread in threads:
+        thread.join(END_S)
+    return 1 if failed.is_set() else 0
+
+
+def main() -> None:
+    """Keep until the engine ends or SIGTERM comes."""
+    config = Config.model_validate(task_from_engine()["config"])
+    begin_log(config.station)
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
+    try:
+        code = run(config, stop)
+    except KymographError as error:
+        say(REFUSED + json.dumps(error.to_dict(), default=str))
+        sys.exit(1)
+    logging.shutdown()
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()
