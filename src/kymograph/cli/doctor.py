@@ -35,7 +35,7 @@ def doctor(
     ] = None,
     as_json: output.Json = False,
 ) -> None:
-    """Look at ports, permissions, disk, clock and Python, and say what to do about each.
+    """Look at ports, buses, permissions, disk, clock and Python, and say what to do about each.
 
     With a station file, also whether it can start: its options, its links, its address, its data folder.
     """
@@ -62,7 +62,7 @@ def doctor(
 
 
 def _look(station: Path | None, data: Path | None) -> Iterator[Finding]:
-    from kymograph.cli import findings
+    from kymograph.cli import findings, i2c_findings
     from kymograph.cli.serve import load
 
     yield findings.python()
@@ -76,6 +76,8 @@ def _look(station: Path | None, data: Path | None) -> Iterator[Finding]:
         yield from _station(config)
     folder = config.station.data if config is not None else data or Path()
     yield from findings.ports()
+    instruments = config.instruments.values() if config is not None else ()
+    yield from i2c_findings.look(table.port for table in instruments)
     yield from findings.disk(folder)
     if config is not None or data is not None:
         yield findings.lock(folder)
