@@ -15,6 +15,7 @@ from kymograph.cli import (
     control,
     doctor,
     drivers,
+    hub,
     keys,
     mirror,
     output,
@@ -68,6 +69,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(sequence.app, name="sequence")
 app.add_typer(runs.app, name="run")
 app.add_typer(keys.app, name="key")
+app.add_typer(hub.app, name="hub")
 
 
 def run(arguments: Sequence[str]) -> int:

@@ -32,12 +32,15 @@ CONTROL: Final = "control"
 ADMIN: Final = "admin"
 SCOPES: Final = (READ, RECORD, CONTROL, ADMIN)
 """What a key may be for: see, record and mark, operate instruments, everything."""
+SHIP: Final = "ship"
+"""What a station's key is for: bringing its rows to a hub. Such keys are in the hub's database, bound to the
+station (`service.hub.keys`); of those here, an admin's carries it, for every station."""
 
 _IMPLIED: Final = {
     READ: frozenset({READ}),
     RECORD: frozenset({READ, RECORD}),
     CONTROL: frozenset({READ, CONTROL}),
-    ADMIN: frozenset(SCOPES),
+    ADMIN: frozenset({*SCOPES, SHIP}),
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
@@ -40,6 +40,10 @@ from kymograph.web.gate import Gate
 from kymograph.web.idempotency import Answers
 from kymograph.web.live import socket
 from kymograph.web.live.hub import Hub
+
+if TYPE_CHECKING:
+    from kymograph.service.hub.depot import Depot
+    from kymograph.service.hub.readings import Readings
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +83,11 @@ def make_app(config: Config, engine: StationService, archive: Archive) -> FastAP
         ConfigError: a face is not known, or cannot be what the configuration asks.
         RuntimeError: a route does not say who may use it.
     """
-    guard = Guard(config.web, KeyStore(config.station.data / KEYS_FILE))
+    open_hub = config.hub is not None and config.hub.open
+    guard = Guard(config.web, KeyStore(config.station.data / KEYS_FILE), open_hub=open_hub)
     hub = Hub(engine, guard)
+    depot, readings = _kept(config)
+    guard.stations = None if depot is None else depot.keys
 
     @asynccontextmanager
     async def live(_app: FastAPI) -> AsyncGenerator[None]:
@@ -89,6 +96,8 @@ def make_app(config: Config, engine: StationService, archive: Archive) -> FastAP
             yield
         finally:
             await hub.stop()
+            if readings is not None:
+                readings.database.close()
 
     app = _Front(
         title="Kymograph",
@@ -101,15 +110,41 @@ def make_app(config: Config, engine: StationService, archive: Archive) -> FastAP
         lifespan=live,
     )
     app.state.guard = guard
-    app.state.front = Front(config, engine, archive, guard, hub, Answers(), MirrorRegister())
+    app.state.front = Front(config, engine, archive, guard, hub, Answers(), MirrorRegister(), depot, readings)
     problems.install(app)
     # Not by `include_router`: this way the application has one flat list, in which no route can hide.
-    for router in (*(noun.router for noun in _NOUNS), socket.router, *faces.routers(config)):
+    nouns = (*_NOUNS, *_of_a_hub(config))
+    for router in (*(noun.router for noun in nouns), socket.router, *faces.routers(config)):
         app.router.routes.extend(router.routes)
     _describe(app)
     app.router.routes.extend(files.files_router().routes)
     refuse_undeclared(app)
     return app
+
+
+def _kept(config: Config) -> tuple[Depot | None, Readings | None]:
+    """Return what there is of a database: what stations ship to, and what readings are read from."""
+    if config.hub is None and config.readings is None:
+        return None, None
+    from kymograph.service.hub.depot import Depot, open_database
+    from kymograph.service.hub.readings import Readings
+
+    database = open_database(config)
+    return (None if config.hub is None else Depot(config, database)), Readings(database)
+
+
+def _of_a_hub(config: Config) -> list[Any]:
+    """Return the modules of routes that need a database, where there is one."""
+    found: list[Any] = []
+    if config.hub is not None:
+        from kymograph.web.api import fleet, ingest
+
+        found += [ingest, fleet]
+    if config.hub is not None or config.readings is not None:
+        from kymograph.web.api import readings
+
+        found.append(readings)
+    return found
 
 
 def _describe(app: FastAPI) -> None:

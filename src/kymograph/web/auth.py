@@ -9,6 +9,9 @@ does not, so that a forgotten check is a crash on the developer's table and not 
     wider, open               read, record                   these, and what the key carries
     … and open_control        read, record, control          these, and what the key carries
 
+Shipping to a hub (the scope `ship`) is apart from this: without a key nobody may, on loopback neither, unless
+the hub is `open`. A station's own key is in the hub's database; it carries this scope, for that station only.
+
 A key comes as `Authorization: Bearer kym_…`, as `X-API-Key: kym_…`, or as the cookie of a session that was
 begun with it; for live streams in the hello. Never in a URL: URLs end in logs.
 """
@@ -22,8 +25,9 @@ import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, Final, Protocol, cast
 
+from anyio import to_thread
 from fastapi import Depends, FastAPI
 from fastapi.routing import APIRoute, APIWebSocketRoute
 from starlette.datastructures import Headers
@@ -32,7 +36,7 @@ from starlette.requests import HTTPConnection
 from kymograph.config import Config, WebTable
 from kymograph.model.errors import Forbidden, KeyNeeded, TooMany
 from kymograph.model.limits import ADDRESSES_WATCHED_MAX, KEYS_WRONG_MAX, SESSION_S_MAX
-from kymograph.service.keys import ADMIN, CONTROL, READ, RECORD, SCOPES, Key, KeyStore
+from kymograph.service.keys import ADMIN, CONTROL, READ, RECORD, SCOPES, SHIP, Key, KeyStore
 from kymograph.web.origin import Origins, is_loopback
 
 log = logging.getLogger(__name__)
@@ -51,6 +55,20 @@ class Caller:
     scopes: frozenset[str]
     by_cookie: bool = False
     key: Key | None = None
+    station: str | None = None
+    """The station that their key is bound to: they may ship its rows, and nothing else."""
+
+    def speaks_for(self, station: str) -> None:
+        """Refuse the key of another station.
+
+        Raises:
+            Forbidden: it is one.
+        """
+        if self.station is not None and self.station != station:
+            raise Forbidden(
+                f"this is the key of the station {self.station}", hint="make one for this station",
+                station=self.station,
+            )  # fmt: skip
 
     def signs(self, by: str) -> str:
         """Return whom a request is from: the name of the key, else what the client calls itself."""
@@ -65,6 +83,8 @@ class Caller:
         """
         if scope in self.scopes or scope == PUBLIC:
             return
+        if scope == SHIP and self.key is None and self.station is None:
+            raise KeyNeeded("this needs the key of a station", hint="`kymograph hub keys make` makes one")
         if not self.name:
             raise KeyNeeded("this needs a key", hint="send Authorization: Bearer <key>", scope=scope)
         raise Forbidden(f"this needs a key with the scope {scope}", scope=scope, has=sorted(self.scopes))
@@ -93,13 +113,29 @@ class WrongKeys:
         return 0.0
 
 
-def anonymous(web: WebTable) -> Caller:
+def anonymous(web: WebTable, open_hub: bool = False) -> Caller:
     """Return what someone without a key may do on this bind."""
+    ship = frozenset({SHIP} if open_hub else ())
     if is_loopback(web.host):
-        return Caller("local", frozenset(SCOPES))
+        return Caller("local", frozenset(SCOPES) | ship)
     if not web.open:
-        return Caller("", frozenset())
-    return Caller("", frozenset({READ, RECORD} | ({CONTROL} if web.open_control else set[str]())))
+        return Caller("", ship)
+    return Caller("", frozenset({READ, RECORD} | ({CONTROL} if web.open_control else set[str]())) | ship)
+
+
+class StationKeyring(Protocol):
+    """Where the keys of stations are. Any thread may ask."""
+
+    prefix: str
+    """What the tokens of such keys begin with."""
+
+    def station_of(self, token: str) -> str | None:
+        """Return whose key this is, None if it is none that is good.
+
+        Raises:
+            Unavailable: it cannot be known now.
+        """
+        ...
 
 
 class Guard:
@@ -111,15 +147,32 @@ class Guard:
         keys: KeyStore,
         monotonic_s: Callable[[], float] = time.monotonic,
         wall_s: Callable[[], float] = time.time,
+        open_hub: bool = False,
     ) -> None:
         self.origins = Origins(web.host, web.hosts, web.origins)
-        self.anonymous = anonymous(web)
+        self.anonymous = anonymous(web, open_hub)
+        self.stations: StationKeyring | None = None
+        """The keys of stations, on a hub."""
         self._keys = keys
         self._wall_s = wall_s
         self._wrong = WrongKeys(monotonic_s)
 
+    async def identify(self, connection: HTTPConnection) -> Caller:
+        """Return who sent a request; asks the hub's database if they show the key of a station.
+
+        Raises:
+            KeyNeeded, TooMany: they showed a key that is not known.
+            Unavailable: the database is away.
+        """
+        token = _token(connection.headers)
+        if self.stations is not None and token is not None and token.startswith(self.stations.prefix):
+            station = await to_thread.run_sync(self.stations.station_of, token)
+            if station is not None:
+                return Caller(station, frozenset({SHIP}), station=station)
+        return self.caller(connection)
+
     def caller(self, connection: HTTPConnection) -> Caller:
-        """Return who sent a request.
+        """Return who sent a request, unless by the key of a station: see `identify`.
 
         Raises:
             KeyNeeded, TooMany: they showed a key that is not known.
@@ -215,12 +268,12 @@ def needs(scope: str, *, changes: bool = False, in_hello: bool = False) -> Any:
     `changes` marks a GET that changes state. `in_hello` leaves the refusal to the first message of a
     WebSocket, which carries the key. The dependency's value is the `Caller`.
     """
-    if scope not in (*SCOPES, PUBLIC):
+    if scope not in (*SCOPES, SHIP, PUBLIC):
         raise ValueError(scope)
 
     async def check(connection: HTTPConnection) -> Caller:
         guard = guard_of(connection)
-        caller = guard.caller(connection)
+        caller = await guard.identify(connection)
         if not in_hello:
             caller.require(scope)
         if changes or connection.scope.get("method", "GET") not in ("GET", "HEAD", "OPTIONS"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -15,6 +15,10 @@ from kymograph.service.contract import StationService
 from kymograph.web.auth import Guard
 from kymograph.web.idempotency import Answers
 from kymograph.web.live.hub import Hub
+
+if TYPE_CHECKING:  # they bring SQLAlchemy, which a station without a database does without
+    from kymograph.service.hub.depot import Depot
+    from kymograph.service.hub.readings import Readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,10 @@ class Front:
     hub: Hub
     answers: Answers
     mirrors: MirrorRegister
+    depot: Depot | None = None
+    """Where what stations ship arrives, on a hub."""
+    readings: Readings | None = None
+    """What is read of the database, where a station keeps readings or takes them."""
 
 
 async def front_of(connection: HTTPConnection) -> Front:

@@ -26,6 +26,8 @@ from kymograph.model.errors import Forbidden, InvalidInput, KeyNeeded, Kymograph
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = "2"
+"""When to come back to what is away: an engine or a database that starts again takes some seconds."""
 
 STATUS: Final[Mapping[str, int]] = {
     "internal": 500,
@@ -59,6 +61,7 @@ _BY_STATUS: Final = {
     413: "too_large",
     415: "invalid_input",
     422: "invalid_input",
+    424: "object_missing",
     429: "too_many",
     503: "unavailable",
 }
@@ -94,6 +97,8 @@ def problem(error: KymographError, status: int = 0, headers: Mapping[str, str] |
         extra.setdefault("WWW-Authenticate", "Bearer")
     if isinstance(error, TooMany) and "retry_after_s" in error.facts:
         extra.setdefault("Retry-After", str(int(error.facts["retry_after_s"]) or 1))
+    if status == 503:
+        extra.setdefault("Retry-After", RETRY_AFTER_S)
     return Response(encode(body), status, extra, MEDIA_TYPE)
 
 

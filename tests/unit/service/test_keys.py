@@ -87,7 +87,7 @@ def test_scopes_carry_others() -> None:
     assert granted(["read"]) == {"read"}
     assert granted(["record"]) == {"read", "record"}
     assert granted(["control"]) == {"read", "control"}
-    assert granted([ADMIN]) == {"read", "record", "control", "admin"}
+    assert granted([ADMIN]) == {"read", "record", "control", "admin", "ship"}
 
 
 def test_what_is_kept(path: Path) -> None:

@@ -20,6 +20,7 @@ from kymograph.model.errors import ConfigError
 GROUP: Final = "kymograph.faces"
 OURS: Final = {
     "lidar": "kymograph.web.faces.lidar:router",
+    "readings": "kymograph.web.faces.readings:router",
     "radiometer": "kymograph.web.faces.radiometer:router",
     "teststand": "kymograph.web.faces.teststand:router",
 }

@@ -1,0 +1,31 @@
+"""What stations say that they have deleted on purpose: their tombstones, among the events that they ship."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from kymograph.model.ranges import Ranges
+from kymograph.store.sql.holdings import Place
+from kymograph.store.sql.tables import events
+
+KIND: Final = "tombstone"
+
+
+def ranges(connection: Connection, place: Place) -> Ranges:
+    """Return the rows of a stream that its station has deleted."""
+    c = events.c
+    asked = select(c.body).where(c.station == place.station, c.kind == KIND)
+    return Ranges(
+        pair for body in connection.execute(asked).scalars() if (pair := _range_of(body, place)) is not None
+    )
+
+
+def _range_of(body: Any, place: Place) -> tuple[int, int] | None:
+    if not isinstance(body, dict) or body.get("stream") != place.stream:  # pyright: ignore[reportUnknownMemberType]
+        return None
+    first, last, epoch = (body.get(name) for name in ("first", "last", "epoch"))  # pyright: ignore
+    if not isinstance(first, int) or not isinstance(last, int) or epoch not in (None, place.epoch):
+        return None
+    return first, last
