@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,16 +41,27 @@ class Batch:
     sha256: str
 
 
+def _alone(method: Any) -> Any:
+    @functools.wraps(method)
+    def locked(self: Any, *args: Any) -> Any:
+        with self._guard:
+            return method(self, *args)
+
+    return locked
+
+
 class MemoryOutbox:
     """What outlives a pusher: the rows, and what each destination has acknowledged."""
 
     def __init__(self, epoch: int = EPOCH) -> None:
+        self._guard = threading.RLock()
         self.epoch = epoch
         self.rows: dict[str, dict[int, dict[str, Any]]] = {"readings": {}, "events": {}, "segments": {}}
         self.next = {"readings": 1, "events": 1, "segments": 1}
         self.shipped: dict[tuple[str, str], Ranges] = {}
         self.files: dict[str, Path] = {}
 
+    @_alone
     def _add(self, stream: str, row: dict[str, Any]) -> int:
         seq = self.next[stream]
         self.next[stream] += 1
@@ -86,6 +99,7 @@ class MemoryOutbox:
         for seq in seqs:
             self.rows[stream].pop(seq, None)
 
+    @_alone
     def extents(self) -> list[Extent]:
         found: list[Extent] = []
         for stream, rows in self.rows.items():
@@ -94,6 +108,7 @@ class MemoryOutbox:
             found.append(Extent(stream, self.epoch, first, self.next[stream], newest, len(rows)))
         return found
 
+    @_alone
     def batch(self, stream: str, first: int, last: int, limit: int) -> Batch | None:
         seqs = [seq for seq in sorted(self.rows[stream]) if first <= seq <= last][:limit]
         if not seqs:
@@ -103,15 +118,18 @@ class MemoryOutbox:
             stream, self.epoch, first, seqs[-1], len(seqs), body, hashlib.sha256(body).hexdigest()
         )  # fmt: skip
 
+    @_alone
     def unshipped(self, destination: str, stream: str) -> Ranges:
         there = Ranges([(min(self.rows[stream], default=1), self.next[stream] - 1)])
         return there - self.shipped.get((destination, stream), Ranges())
 
+    @_alone
     def acknowledge(self, destination: str, stream: str, epoch: int, first: int, last: int) -> None:
         assert epoch == self.epoch
         known = self.shipped.get((destination, stream), Ranges())
         self.shipped[destination, stream] = known | Ranges([(first, last)])
 
+    @_alone
     def forget_acknowledged(self, destination: str, stream: str, epoch: int, held: Ranges) -> None:
         assert epoch == self.epoch
         self.shipped[destination, stream] = self.shipped.get((destination, stream), Ranges()) & held

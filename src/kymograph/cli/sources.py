@@ -128,6 +128,10 @@ class Server:
         """Return every recording, newest first."""
         return sorted(self.items("/recordings"), key=lambda item: item["started_ns"], reverse=True)
 
+    def shipping(self) -> Plain:
+        """Return how it stands with each destination of the station."""
+        return self._get("/shipping")
+
     def events(self, recording_id: str) -> list[Plain]:
         """Return what happened during a recording, oldest first."""
         return self.items(f"/recordings/{recording_id}/events")

@@ -35,15 +35,17 @@ def write_shipping(data: Path, destinations: Sequence[Mapping[str, Any]]) -> Non
         log.debug("%s: %s", path, error)
 
 
-def read_shipping(data: Path, configured: Mapping[str, tuple[str, str]]) -> Plain:
+def read_shipping(data: Path, configured: Mapping[str, tuple[str, str]] | None = None) -> Plain:
     """Return `told_ns`, `running`, and the destinations as the shipping process last told of them.
 
     `configured` has each destination's address and kind by its name: one of which nothing was told yet is
-    `unknown`; one that is configured no more is left out.
+    `unknown`, one that is configured no more is left out. Without it: all that was told of.
     """
     told_ns, told = _read(data / FILENAME)
     now_ns = time.time_ns()
     running = told_ns is not None and abs(now_ns - told_ns) < OLD_S * 1e9
+    if configured is None:
+        configured = {name: (str(one.get("url")), str(one.get("kind"))) for name, one in told.items()}
     items: list[Plain] = []
     for name, (url, kind) in configured.items():
         one = told.get(name)

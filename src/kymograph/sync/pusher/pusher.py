@@ -166,10 +166,9 @@ class Pusher:
         now_ns = time.time_ns()
         self._backoff.worked()
         if self.standing.get("state") != CONNECTED:
-            word = "back" if self._lost else "reached"
-            log.info(
-                "%s: %s: %d rows are owed", self.name, word, sum(one.owed for one in self._lanes.values())
-            )
+            word = "ships again" if self._lost else "ships"
+            owed = sum(lanes.owed for lanes in self._lanes.values())
+            log.info("%s: %s to %s, %d rows are owed", self.name, word, self._wire.url, owed)
             self.standing.set(state=CONNECTED, state_since_ns=now_ns, error="", hint="")
         self._lost = False
         self.standing.set(last_success_ns=now_ns, next_try_ns=None, failures=0)
