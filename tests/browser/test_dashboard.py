@@ -380,6 +380,22 @@ def test_a_resumed_subscription_says_where_it_was(look: Look) -> None:
     )
 
 
+def test_where_nothing_moves_there_is_no_stand_and_no_stop(look: Look, station: Station) -> None:
+    assert station.get("v1/control")["actuators"] == []
+    page = look().open()
+    expect(page.get_by_role("link", name="Recordings")).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.get_by_role("article").first).to_contain_text("Acquiring", timeout=PATIENCE_MS)
+    for place in ("#/", "#/stand"):
+        page.evaluate("place => { location.hash = place; }", place)
+        expect(page.get_by_role("link", name="Stand")).to_have_count(0)
+        expect(page.locator("[data-test=stop-all]")).to_have_count(0)
+    expect(page.get_by_role("heading", name="Nothing moves here")).to_be_visible(timeout=PATIENCE_MS)
+    page.keyboard.press("Control+.")
+    page.get_by_role("link", name="Settings").click()
+    expect(page.get_by_role("heading", name="Settings")).to_be_visible(timeout=PATIENCE_MS)
+    assert not station.get("v1/control")["stopped"]
+
+
 def test_a_locked_station_asks_for_its_key(look: Look, locked: tuple[str, str]) -> None:
     url, key = locked
     watched = look(url=url)

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
+
+from tests.browser.people import PATIENCE_MS, all_acquire, expect_there, person, rest, take, values, valve
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 Station = Any
 Look = Callable[..., Any]
 """The fixture `look`: opens a watched page of a size and a theme."""
-PATIENCE_MS = 20_000
-VALVES = ["RELIEF1", "GOX1", "PURGE1", "PURGE2", "FUEL1", "RELIEF2", "GOX2", "FUEL2", "IGNITION"]
 STATION = """
 [station]
 name = "teststand"
@@ -69,61 +69,13 @@ always:
 @pytest.fixture(autouse=True)
 def at_rest(station: Station) -> None:
     """Begin every test without a stop, without a lease, with all valves closed."""
-
-    def ready() -> bool:
-        states = {one["name"]: one["state"] for one in station.get("v1/instruments")["items"]}
-        return set(states.values()) == {"acquiring"}
-
-    station.wait_until(ready, "both instruments")
+    all_acquire(station)
     rest(station)
-
-
-def rest(station: Station) -> None:
-    for run in station.get("v1/runs")["items"]:
-        if run["state"] in ("running", "paused", "ending"):
-            station.post(f"v1/runs/{run['id']}/abort", {"by": "test", "reason": "the test is over"})
-    if station.get("v1/control")["stopped"]:
-        asked = station.post("v1/control/stop/reset", {"by": "test"})
-        station.post("v1/control/stop/reset", {"by": "test", "confirm": asked["confirm"]})
-    station.post("v1/control/lease/break", {"by": "test"})
-    station.wait_until(lambda: values(station) == dict.fromkeys(VALVES, 0.0), "valves that are closed")
-
-
-def values(station: Station) -> dict[str, float | None]:
-    actuators = station.get("v1/control")["actuators"]
-    return {one["name"]: one["value"] for one in actuators if one["instrument"] == "stand"}
 
 
 def holder(station: Station) -> str | None:
     lease = station.get("v1/control")["lease"]
     return lease["holder"] if lease else None
-
-
-def person(look: Look, name: str, width: int = 1440, height: int = 1000, **options: Any) -> Any:
-    """Open the stand as somebody who has said their name before."""
-    watched = look(width, height, **options)
-    watched.page.add_init_script(
-        f"localStorage.getItem('kymograph.person') || localStorage.setItem('kymograph.person', '{name}')"
-    )
-    watched.open("#/stand")
-    expect(valve(watched.page, "GOX1")).to_have_attribute("data-value", "0", timeout=PATIENCE_MS)
-    expect(watched.page.locator(".pill--live")).to_be_attached(timeout=PATIENCE_MS)
-    return watched
-
-
-def valve(page: Page, name: str) -> Any:
-    return page.locator(f"[data-valve={name}]")
-
-
-def take(page: Page) -> None:
-    page.locator("[data-test=take]").click()
-    expect(page.locator("[data-test=handover]")).to_be_visible(timeout=PATIENCE_MS)
-
-
-def expect_there(page: Page, name: str, value: int) -> None:
-    """Wait until the device says that a valve is where it was told to be."""
-    expect(valve(page, name)).to_have_attribute("data-value", str(value), timeout=PATIENCE_MS)
-    expect(valve(page, name)).to_have_attribute("data-standing", "there", timeout=PATIENCE_MS)
 
 
 def test_one_moves_the_other_is_refused_and_stops_everything(look: Look, station: Station) -> None:

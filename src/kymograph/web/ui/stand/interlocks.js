@@ -80,7 +80,7 @@ function Lock({ lock }) {
         kept &&
         lock.reason &&
         !lock.reason.includes(lock.now) &&
-        html`<p class="lock__now">tripped at: ${lock.reason}</p>`
+        html`<p class="lock__now">tripped at: ${lock.reason.replace(`${lock.message}: `, "")}</p>`
       }
       <${Margin} lock=${lock} />
       <p class="lock__what">
