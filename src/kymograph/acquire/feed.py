@@ -44,8 +44,9 @@ class Feed:
         """Number the rows, send them on in blocks of bounded size, and return how many there were."""
         self.seq += rows.missing
         count = len(rows.time_ns)
-        if self.last_time_ns is not None and rows.time_ns[0] < self.last_time_ns:
+        if self.last_time_ns is not None and int(rows.time_ns[0]) < self.last_time_ns:
             rows = rows._replace(time_ns=np.maximum(rows.time_ns, self.last_time_ns))
+        self.last_time_ns = int(rows.time_ns[-1])
         for start in range(0, count, BLOCK_ROWS_MAX):
             part = slice(start, start + BLOCK_ROWS_MAX)
             piece = rows
@@ -53,6 +54,5 @@ class Feed:
                 piece = Rows(rows.stream, rows.time_ns[part], [column[part] for column in rows.columns])
             block = Block.pack(self.stream, self.epoch, self.seq, piece)
             self.seq += block.rows
-            self.last_time_ns = block.last_ns
             self.fanout.publish(block)
         return count

@@ -292,7 +292,8 @@ class Instrument:
         for rows in batches:
             if len(rows.time_ns):
                 feed = self.feeds[rows.stream]
-                self._tell_silence(feed, int(rows.time_ns[0]))
+                if feed.silent_since_ns is not None:
+                    self._tell_silence(feed, feed.silent_since_ns, int(rows.time_ns[0]))
                 self._meter.add(feed.publish(rows), now_ns)
 
     def _note_silence(self, reason: str) -> None:
@@ -313,11 +314,9 @@ class Instrument:
         for feed in self.feeds.values():
             feed.begin_epoch(self._clock.now_ns())
 
-    def _tell_silence(self, feed: Feed, until_ns: int) -> None:
-        if feed.silent_since_ns is None:
-            return
+    def _tell_silence(self, feed: Feed, since_ns: int, until_ns: int) -> None:
         at = {"epoch": feed.epoch, "from_seq": feed.seq, "to_seq": feed.seq, "rows": None}
-        times = {"from_ns": feed.silent_since_ns, "until_ns": until_ns, "reason": feed.silent_for}
+        times = {"from_ns": since_ns, "until_ns": until_ns, "reason": feed.silent_for}
         feed.silent_since_ns = None
         self._notice(f"instrument/{self.name}", "gap", {"stream": feed.stream.name, **at, **times})
 

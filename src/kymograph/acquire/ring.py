@@ -98,7 +98,8 @@ class Ring:
         self._map = mmap.mmap(self._fd, self.size_bytes, flags=mmap.MAP_SHARED | mmap.MAP_POPULATE)
         self._memory = _lay_out(stream, self.capacity, self._map)
         self._fence = _Fence()
-        self._next: Cursor | None = None
+        self._next: tuple[int, int] | None = None
+        self._written = 0
         self._memory.header[0], self._memory.header[1] = _MAGIC, self.capacity
 
     @property
@@ -119,21 +120,21 @@ class Ring:
         """Take a block over the oldest rows."""
         skip = max(block.rows - self.capacity, 0)
         memory, fence = self._memory, self._fence
-        row = int(memory.header[_WRITTEN])
-        memory.header[_CLAIMED] = row + block.rows - skip
+        row, after = self._written, self._written + block.rows - skip
+        memory.header[_CLAIMED] = after
         fence()
         if self._next != (block.epoch, block.seq) or skip:
             self._add_run(row, block.epoch, block.seq + skip)
         self._copy(memory.time_ns, row, block.time_ns[skip:])
-        matrix = block.matrix
+        matrix = block.matrix if memory.matrix is not None else None
         if memory.matrix is not None and matrix is not None:
-            self._copy(memory.matrix, row, matrix[:, skip:])
+            self._copy(memory.matrix, row, matrix[:, skip:] if skip else matrix)
         else:
             for target, column in zip(memory.columns, block.columns(), strict=True):
                 self._copy(target, row, column[skip:])
         fence()
-        memory.header[_WRITTEN] = row + block.rows - skip
-        self._next = block.next
+        memory.header[_WRITTEN] = self._written = after
+        self._next = block.epoch, block.seq + block.rows
         return True
 
     def _add_run(self, row: int, epoch: int, seq: int) -> None:
@@ -145,10 +146,12 @@ class Ring:
     def _copy(self, target: Column, row: int, values: Column) -> None:
         """Put values, one row a step of the last axis, where that row stands."""
         at, count = row % self.capacity, values.shape[-1]
-        head = min(count, self.capacity - at)
-        target[..., at : at + head] = values[..., :head]
-        if head < count:
-            target[..., : count - head] = values[..., head:]
+        head = self.capacity - at
+        if count <= head:
+            target[..., at : at + count] = values
+            return
+        target[..., at:] = values[..., :head]
+        target[..., : count - head] = values[..., head:]
 
     def close(self) -> None:
         """Let go of the descriptor; the memory goes when its last reader does."""

@@ -36,6 +36,8 @@ CONNECT_TIMEOUT_S: Final = 1.2
 """Long for a local network, and short enough to say within three seconds that nobody is there."""
 _KEYS: Final = {"baud", "parity", "bits", "stop"}
 _PARITIES: Final = {"none": serial.PARITY_NONE, "even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD}
+TTY_READ_BYTES_MAX: Final = 4095
+"""What a tty hands over at once, however much waits."""
 _GONE: Final = (errno.EIO, errno.ENXIO, errno.ENODEV, errno.EBADF, errno.EPIPE, errno.ECONNRESET)
 
 
@@ -123,6 +125,15 @@ class Port(ABC):
         """Return the file descriptor, non-blocking."""
         return self._fd
 
+    def wait(self, timeout_s: float) -> bool:
+        """Return whether something has arrived, or the other end has gone; wait if there is nothing.
+
+        Raises:
+            PortError: it is closed.
+        """
+        self._check_open()
+        return bool(self._readable.poll(max(0.0, timeout_s) * 1000))
+
     def read(self, timeout_s: float) -> bytes:
         """Return what has arrived, at most `PORT_READ_BYTES_MAX`; wait only if there is nothing.
 
@@ -130,16 +141,18 @@ class Port(ABC):
             PortError: the other end is gone.
         """
         self._check_open()
-        if not self._readable.poll(max(0.0, timeout_s) * 1000):
-            return b""
-        got = self._read_once()
+        # Nothing read is nothing yet, or the end: only where there is something to read it is the latter.
+        got = self._read_once() if timeout_s <= 0 else None
+        if not got:
+            if not self.wait(timeout_s):
+                return b""
+            got = self._read_once()
         if got is None:
             return b""
         if not got:
             raise PortError(f"{self.description} was unplugged", hint="check the cable and the power")
         pieces, size_bytes = [got], len(got)
-        # A tty hands over 4095 bytes at most, however many wait.
-        while len(got) >= 1024 and size_bytes < PORT_READ_BYTES_MAX:
+        while len(got) >= TTY_READ_BYTES_MAX and size_bytes < PORT_READ_BYTES_MAX:
             more = self._read_once()
             if not more:
                 break

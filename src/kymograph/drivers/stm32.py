@@ -21,11 +21,13 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
+from math import ceil
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import Len
 
 from kymograph.drivers.base import DriverOptions, LinkLoad, command
+from kymograph.drivers.ports import TTY_READ_BYTES_MAX
 from kymograph.drivers.shapes import PortDriver
 from kymograph.drivers.stm32_binary import FrameWire, frames_heard
 from kymograph.drivers.stm32_channels import VALVES, actuators, endangered, stream, to_pattern, to_scenario
@@ -44,13 +46,13 @@ OPEN_TIMEOUT_S: Final = 2.5
 STATUS_WAIT_S: Final = 0.5
 BLOCK_S: Final = 0.008
 """Rows travel in blocks of so long: an interlock acts, and a screen shows them, within a blink."""
-_READY_BYTES: Final = 2048
-"""Half of what the kernel keeps ready of a serial line."""
+_READY_BYTES: Final = 3072
+"""Three quarters of what the kernel keeps ready of a serial line."""
 _SLICE_S: Final = 0.01
 _SAFE_WRITE_S: Final = 0.1
 """How long the safe state may wait for room on a wire that takes nothing."""
-_FLUSH_READS_MAX: Final = 64
-_FLUSH_S: Final = 0.001
+_READS_MAX: Final = 64
+_MORE_S: Final = 0.001
 _READ_BACK_S_MAX: Final = 3.0
 """Frames tell the valves each second; older than this they are not known."""
 
@@ -70,7 +72,7 @@ class Stm32(PortDriver[Stm32Options]):
         self._streams = (stream(options.channels, options.rate_hz),)
         self._block_s = options.block_s or BLOCK_S
         load = link_load(options, "", self.baud)
-        self._step_s = _READY_BYTES / load.needed_bytes_per_s if load else self._block_s
+        self._rounds = ceil(self._block_s * load.needed_bytes_per_s / _READY_BYTES) if load else 1
         self._actuators = actuators(options.safe)
         self._wire = self._made_wire()
         self._acquiring = False
@@ -169,8 +171,8 @@ class Stm32(PortDriver[Stm32Options]):
 
     def _flush(self) -> None:
         """Throw away the samples that wait from a time when nobody read; hear the answers among them."""
-        for _ in range(_FLUSH_READS_MAX):
-            data = self.receive(_FLUSH_S)
+        for _ in range(_READS_MAX):
+            data = self.receive(_MORE_S)
             self._take_in(data)
             if len(data) < _READY_BYTES:
                 return
@@ -189,18 +191,17 @@ class Stm32(PortDriver[Stm32Options]):
 
         The kernel keeps 4 KiB ready: at high rates it is emptied several times within one block.
         """
-        data = self.receive(timeout_s)
-        if not data:
+        if not self.link.wait(timeout_s):
             return b""
-        pieces = [data]
-        until_ns = self.clock.monotonic_ns() + int(self._block_s * 1e9)
-        while (left_s := (until_ns - self.clock.monotonic_ns()) / 1e9) > 0:
-            # A full buffer has more behind it.
-            full = len(pieces[-1]) >= _READY_BYTES * 2 - 1
-            if self.stop_wanted.wait(0 if full else min(left_s, self._step_s)):
+        pieces: list[bytes] = []
+        for _ in range(self._rounds):
+            if self.stop_wanted.wait(self._block_s / self._rounds):
                 break
-            pieces.append(self.receive(left_s if full else 0.0))
-        return b"".join(pieces)
+            pieces.append(self.receive(0.0))
+            # A full buffer has more behind it.
+            while len(pieces[-1]) >= TTY_READ_BYTES_MAX and len(pieces) < _READS_MAX:
+                pieces.append(self.receive(_MORE_S))
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def _take_in(self, data: bytes) -> None:
         if data:
