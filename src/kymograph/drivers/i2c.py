@@ -39,7 +39,8 @@ TIMEOUT_S: Final = 0.5
 _I2C_TIMEOUT: Final = 0x0702
 """The ioctl of linux/i2c-dev.h; in units of 10 ms."""
 _NACKED: Final = (errno.EREMOTEIO, errno.ENXIO, errno.ENODEV)
-_ADAPTER_TIMEOUT_S: Final = 1.0
+_ADAPTER_TIMEOUT_S: Final = 2.0
+"""Long for an adapter, as a simulator on a busy computer may be one."""
 _CUT_S: Final = 0.1
 """A line that began and does not end for so long has lost its end."""
 _ATTEMPTS_MAX: Final = 8

@@ -34,6 +34,7 @@ class TextLine:
     """The instrument."""
 
     baud = 0
+    hold_bytes = 65_536
 
     def __init__(
         self, lines: Sequence[Line], rate_hz: float, end: bytes, poll: bytes, weather: Weather

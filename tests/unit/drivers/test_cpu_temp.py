@@ -20,7 +20,7 @@ def made(folder, program=None, milli=None, **options):
     zone = folder / "zone"
     if milli is not None:
         zone.write_text(milli)
-    given = CpuTempOptions(vcgencmd=path, thermal=zone, **options)
+    given = CpuTempOptions(vcgencmd=path, thermal=zone, **{"timeout_s": 20, **options})
     return CpuTemp(given, Clock(time.monotonic_ns, time.time_ns))
 
 
@@ -58,13 +58,14 @@ def test_neither_is_an_error_with_a_hint(tmp_path, milli):
 
 
 def test_a_program_that_hangs_is_killed_with_what_it_started(tmp_path):
-    driver = made(
-        tmp_path, f"echo $$ > {tmp_path}/pid; sleep 600 & echo $! >> {tmp_path}/pid; wait", timeout_s=1.0
-    )
-    with pytest.raises(DeviceSilent, match="killed"):
-        driver.poll()
+    pids = tmp_path / "pids"
+    driver = made(tmp_path, f'sleep 600 & echo "$$ $!" >> {pids}; wait', timeout_s=1.0)
     until = time.monotonic() + 20
-    for pid in map(int, (tmp_path / "pid").read_text().split()):
+    while not pids.exists() or not pids.read_text().endswith("\n"):
+        assert time.monotonic() < until
+        with pytest.raises(DeviceSilent, match="killed"):
+            driver.poll()
+    for pid in map(int, pids.read_text().split()):
         while _runs(pid):
             assert time.monotonic() < until
             time.sleep(0.01)
