@@ -269,3 +269,26 @@ def test_how_long_silence_may_last():
     assert made(separator=",", rate_hz=0.1).silence_s == 50
     assert made(separator=",", rate_hz=10).silence_s == 5
     assert made(separator=",", rate_hz=10, silence_s=2).silence_s == 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"separator": ","},
+        {"pairs": True},
+        {"pairs": True, "between": ";", "missing": "nan"},
+        {"pattern": r"(?P<t>[^,]*),(?P<p>.*)", "missing": "nan", "decimal_comma": True},
+        {"separator": " ", "checksum": "nmea", "encoding": "latin-1"},
+    ],
+)
+def test_no_line_does_more_than_make_no_sense(options):
+    chance = np.random.default_rng(5)
+    driver = made(**options)
+    letters = b"tp=:;, \t.-+eE0123456789$*#N%\xb0\xff\x00"
+    for size in [*range(1, 40), 1000, 1024] * 10:
+        line = bytes(chance.choice(list(letters), size).tolist())
+        try:
+            row = driver.parse(line)
+        except ValueError:
+            continue
+        assert row is not None and len(row) == 2 and not all(math.isnan(value) for value in row)
