@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, Final, Protocol
@@ -115,9 +116,14 @@ def check_pattern(pattern: str) -> re.Pattern[str]:
         ValueError: it is none, or one whose search might never end.
     """
     try:
-        compiled = re.compile(pattern)
+        with warnings.catch_warnings():
+            # Of `[[`, `--`, `&&` in a class, which the other engine takes for something else.
+            warnings.simplefilter("error", FutureWarning)
+            compiled = re.compile(pattern)
     except re.error as error:
         raise ValueError(f"the pattern is not a regular expression: {error}") from None
+    except FutureWarning as error:
+        raise ValueError(f"the pattern is ambiguous: {error}; put a backslash before it") from None
     # The parser of `re` has no public name.
     if _nests(import_module("re._parser").parse(pattern), inside=False):
         raise ValueError(

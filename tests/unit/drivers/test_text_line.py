@@ -189,6 +189,7 @@ def test_latin_1():
         ({"pattern": r"(?P<t>\d+)"}, "no group called p"),
         ({"pattern": r"(?P<t>\d+)(?P<p>(?=x))"}, "look-around"),
         ({"pattern": r"(?P<t>\d+)(?P<p>x)\1"}, "backreferences"),
+        ({"pattern": r"(?P<t>[[\d]+)(?P<p>x)"}, "ambiguous"),
         ({"separator": ",", "poll": "?"}, "poll needs rate_hz"),
         ({"separator": ",", "decimal_comma": True}, "decimal_comma"),
         ({"separator": ",", "between": ";"}, "between with pairs"),
