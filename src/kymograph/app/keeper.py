@@ -44,7 +44,11 @@ def loops(config: Config) -> Iterator[Loop]:
     database = Database(config.database_url)
     takers = [name for name, table in config.destinations.items() if "readings" in table.streams]
     yield Gatherer(data, config.station.name, database, takers)
-    # shipping, one loop a destination: `config.destinations`
+    if config.destinations:
+        from kymograph.service.keeping.outbox import Outbox
+        from kymograph.sync.pusher.pushers import Pushers
+
+        yield Pushers(config, Outbox(database, config.station.name, data))
     # roll-ups and retention: `config.retention.enabled`
     # staleness of a hub's stations: `config.hub`
 

@@ -23,6 +23,7 @@ from kymograph.cli import (
     recordings,
     sequence,
     serve,
+    shipping,
     simulate,
     stop_all,
     triggers,
@@ -60,7 +61,7 @@ def kymograph(
     """Acquire from instruments, record without losing a row, see it live, download it in any format."""
 
 
-for _module in (serve, check, doctor, drivers, simulate, mirror, view, plot, verify, stop_all):
+for _module in (serve, check, doctor, drivers, simulate, mirror, shipping, view, plot, verify, stop_all):
     _module.add_to(app)
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(triggers.app, name="triggers")

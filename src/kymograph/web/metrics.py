@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -12,8 +12,11 @@ from kymograph.model.errors import KymographError
 from kymograph.model.status import STATES
 from kymograph.service.contract import StationService
 from kymograph.web.live.hub import Hub
+from kymograph.web.shipping_metrics import shipping_metrics
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+Destinations = Sequence[Mapping[str, Any]]
 
 _HEALTH: Final = {
     "bytes_received": "Bytes read from the link",
@@ -35,13 +38,14 @@ _RECORDER_NOW: Final = {
 
 
 class _Collector:
-    def __init__(self, engine: StationService, hub: Hub) -> None:
+    def __init__(self, engine: StationService, hub: Hub, destinations: Destinations) -> None:
         self._engine = engine
         self._hub = hub
+        self._destinations = destinations
 
     def collect(self) -> Iterable[Metric]:
         up = GaugeMetricFamily("kymograph_engine_up", "Whether the engine answers")
-        found: list[Metric] = [up, *self._live()]
+        found: list[Metric] = [up, *self._live(), *shipping_metrics(self._destinations)]
         try:
             found += [*self._station(), *self._instruments(), *self._recorders()]
             up.add_metric([], 1)
@@ -96,8 +100,11 @@ class _Collector:
                 yield family
 
 
-def exposition(engine: StationService, hub: Hub) -> bytes:
-    """Return all numbers in the text format. Blocks for the engine's answers."""
+def exposition(engine: StationService, hub: Hub, destinations: Destinations = ()) -> bytes:
+    """Return all numbers in the text format. Blocks for the engine's answers.
+
+    `destinations` is how shipping stands with each, see `read_shipping`.
+    """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(engine, hub))  # type: ignore[arg-type]
+    registry.register(_Collector(engine, hub, destinations))  # type: ignore[arg-type]
     return generate_latest(registry)

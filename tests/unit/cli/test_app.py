@@ -12,8 +12,8 @@ from kymograph.cli import app as tree
 from kymograph.cli.app import run
 
 COMMANDS = [
-    "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "view", "verify", "stop-all",
-    "recordings", "triggers", "plot", "control", "audit", "sequence", "run", "key",
+    "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "shipping", "view", "verify",
+    "stop-all", "recordings", "triggers", "plot", "control", "audit", "sequence", "run", "key", "hub",
 ]  # fmt: skip
 
 
@@ -39,7 +39,8 @@ def test_every_command_explains_itself(path, capsys):
 
 
 @pytest.mark.parametrize(
-    "name", [c for c in COMMANDS if c != "key"] + ["key add", "recordings export", "audit verify"]
+    "name",
+    [c for c in COMMANDS if c not in ("key", "hub")] + ["key add", "recordings export", "audit verify"],
 )
 def test_every_command_has_an_example(name, capsys):
     run([*name.split(), "--help"])

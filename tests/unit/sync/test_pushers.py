@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from kymograph.config.shipping import DestinationTable
+from kymograph.config import parse
 from kymograph.service.keeping.shipping_state import read_shipping
 from kymograph.sync.pusher.pushers import Pushers
 from tests.native_hub import NativeHub
@@ -17,8 +17,9 @@ class Station:
     """What ships, in a thread as the keeper has it."""
 
     def __init__(self, outbox, data, **tables):
-        destinations = {name: DestinationTable(**table) for name, table in tables.items()}
-        self.pushers = Pushers(destinations, outbox, data, "pi-7", lambda: {"name": "pi-7", "interval_s": 60})
+        station = {"name": "pi-7", "data": str(data)}
+        config = parse({"station": station, "readings": {"interval_s": 60}, "destinations": tables})
+        self.pushers = Pushers(config, outbox)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.pushers.run, args=(self._stop,))
 
@@ -48,7 +49,7 @@ def test_several_destinations_each_at_its_own_pace(outbox, tmp_path):
             until(lambda: len(ours.seqs("readings")) == 500 and len(original.times()) == 500)
             outbox.read(3)
             until(lambda: len(ours.seqs("readings")) == 503 and len(original.times()) == 503)
-            assert ours.told["name"] == "pi-7" and ours.told["interval_s"] == 60
+            assert ours.told["name"] == "pi-7" and ours.told["interval_s"] == 60 and ours.told["disk"]
             until(lambda: told(tmp_path, gone="waiting") and owed(tmp_path, "gone") == 503)
             assert "reached" in told(tmp_path, gone="waiting")["gone"]["error"]
             until(lambda: told(tmp_path, ours="connected", old="connected"))

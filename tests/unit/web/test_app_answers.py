@@ -51,6 +51,7 @@ READS = [
     "/v1/recordings", "/v1/recordings/{id}", "/v1/recordings/{id}/manifest", "/v1/recordings/{id}/segments",
     "/v1/recordings/{id}/data", "/v1/recordings/{id}/events", "/v1/recordings/{id}/files",
     "/v1/recordings/{id}/completeness", "/v1/recordings/{id}/mirrors", "/v1/mirrors",
+    "/v1/shipping",
 ]  # fmt: skip
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
+import shutil
 import threading
 import time
-from collections.abc import Mapping
-from pathlib import Path
+from functools import partial
 from typing import Any, Final
 
+from kymograph.config import Config
 from kymograph.config.shipping import DestinationTable
 from kymograph.service.keeping.shelf import RowShelf
 from kymograph.service.keeping.shipping_state import write_shipping
@@ -18,8 +18,6 @@ from kymograph.sync.pusher.original import OriginalHub
 from kymograph.sync.pusher.outbox import Outbox
 from kymograph.sync.pusher.pusher import Places, Pusher
 from kymograph.sync.pusher.wire import Wire
-
-log = logging.getLogger(__name__)
 
 TELL_S: Final = 1.0
 """How often the others are told of changes."""
@@ -39,23 +37,29 @@ def made_hub(table: DestinationTable, station: str, about: About) -> tuple[Hub, 
     return NativeHub(wire, table.station or station, about), wire
 
 
+def about(config: Config) -> dict[str, Any]:
+    """Return what a station says of itself in each hello."""
+    told: dict[str, Any] = {"name": config.station.name}
+    if config.readings is not None:
+        told["interval_s"] = config.readings.interval_s
+    try:
+        usage = shutil.disk_usage(config.station.data)
+        told["disk"] = {"free_bytes": usage.free, "total_bytes": usage.total}
+    except OSError:
+        pass  # it is said where it matters
+    return told
+
+
 class Pushers:
     """One of the keeper's loops: ships to every destination of the station file."""
 
-    def __init__(
-        self,
-        destinations: Mapping[str, DestinationTable],
-        outbox: Outbox,
-        data: Path,
-        station: str,
-        about: About = dict,
-    ) -> None:
-        """Take what the station ships; `about` is what it says of itself in each hello."""
-        self._data = data
+    def __init__(self, config: Config, outbox: Outbox) -> None:
+        """Take what the station ships, and to whom."""
+        self._data = config.station.data
         self.pushers: list[Pusher] = []
-        for name, table in destinations.items():
-            hub, wire = made_hub(table, station, about)
-            places = Places(outbox, RowShelf(data, name))
+        for name, table in config.destinations.items():
+            hub, wire = made_hub(table, config.station.name, partial(about, config))
+            places = Places(outbox, RowShelf(self._data, name))
             self.pushers.append(Pusher(name, table, hub, wire, places))
 
     def status(self) -> list[dict[str, Any]]:

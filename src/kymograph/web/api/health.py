@@ -7,6 +7,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from kymograph.service.keys import READ
 from kymograph.web.api.answers import problems
+from kymograph.web.api.shipping import shipping_of
 from kymograph.web.auth import PUBLIC, needs
 from kymograph.web.front import FrontDep
 from kymograph.web.metrics import CONTENT_TYPE, exposition
@@ -30,4 +31,5 @@ def readyz(front: FrontDep) -> str:
 @router.get("/metrics", response_class=PlainTextResponse, responses=problems(), dependencies=[needs(READ)])
 def metrics(front: FrontDep) -> Response:
     """Return counters and gauges in Prometheus' text format."""
-    return Response(exposition(front.engine, front.hub), media_type=CONTENT_TYPE)
+    destinations = shipping_of(front.config)["destinations"]
+    return Response(exposition(front.engine, front.hub, destinations), media_type=CONTENT_TYPE)
