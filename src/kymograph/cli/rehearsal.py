@@ -25,6 +25,8 @@ BY: Final = "dry-run"
 OPEN_S: Final = 15.0
 """How long simulated instruments may take until they deliver."""
 _LOOK_S: Final = 0.05
+_TOLD_S: Final = 10.0
+"""How long the last event of a run may take: it is written down before it is shown."""
 _MEANT: Final[Mapping[str, tuple[str, Callable[[Any], object]]]] = {
     "acknowledges": ("ack", int), "device": ("name", str), "channels": ("channels", len),
 }  # fmt: skip
@@ -155,9 +157,18 @@ def _run(station: Station, name: str, given: Mapping[str, Any], say: Callable[[o
             time.sleep(_LOOK_S)
             run = station.runs.get(run["id"])
             told.tell(run, list(events))
+        until_s = time.monotonic() + _TOLD_S
+        while not _told_of_its_end(run, list(events)) and time.monotonic() < until_s:
+            time.sleep(_LOOK_S)
+        told.tell(run, list(events))
     finally:
         listening.close()
     return Rehearsal(run["state"], run["reason"], run["failures"], sorted(told.moments))
+
+
+def _told_of_its_end(run: Mapping[str, Any], events: list[dict[str, Any]]) -> bool:
+    """Return whether the last of a run's events has come; they come in order, some time after the run."""
+    return any(one["source"] == f"run/{run['id']}" and one["body"].get("ended_ns") for one in events)
 
 
 class _Told:

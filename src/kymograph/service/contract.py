@@ -53,7 +53,8 @@ class ControlService(Protocol):
     def status(self) -> Plain:
         """Return who may move what, and where it is.
 
-        `stopped stop lease armed interlocks actuators`, and `commands`: those under way and the last that
+        `stopped stop lease armed`, `interlocks` (each with `state reason now stale margin …`), `actuators`
+        (each with `instrument value needs_arming …`), and `commands`: those under way and the last that
         ended, the newest last, each with `id state instrument command arguments by fence answer reason`, and
         `time_ns`, when it was accepted.
         """
@@ -211,6 +212,29 @@ class RunService(Protocol):
         ...
 
 
+class RetentionService(Protocol):
+    """What is deleted to make room, of what only the engine may delete. See `service.recording.retaining`."""
+
+    def thin(self, recording_id: str, filenames: Sequence[str], reason: str) -> Plain:
+        """Delete sealed files of an ended recording; its manifest goes on naming them, as deleted.
+
+        Answers `deleted` (the names), `rows` and `size_bytes`. Names that are not listed are left out; done
+        twice it is done once.
+
+        Raises:
+            Conflict: it is pinned, running, of another station, or not sealed or merged yet.
+        """
+        ...
+
+    def pin(self, recording_id: str, pinned: bool, by: str = "") -> Plain:
+        """Keep retention from a recording, or no more, and return the recording."""
+        ...
+
+    def lost(self, body: Mapping[str, Any]) -> None:
+        """Write into the audit, and tell as an `alarm`, that something went which no hub has."""
+        ...
+
+
 class StationService(Protocol):
     """The engine's service. Every method may raise any `KymographError`."""
 
@@ -313,6 +337,11 @@ class StationService(Protocol):
     @property
     def triggers(self) -> TriggerService:
         """What begins a recording by itself."""
+        ...
+
+    @property
+    def retention(self) -> RetentionService:
+        """What is deleted to make room."""
         ...
 
     def recorders(self) -> list[Plain]:

@@ -38,7 +38,7 @@ class Empty:
 class Bench:
     """The streams of a station without instruments, a clock, and a run of one `wait_until`."""
 
-    def __init__(self, condition="stand.P1 > 10", stable_for=0.1, timeout=60):
+    def __init__(self, condition="stand.P1 > 10", stable_for=0.1, timeout=60, begin=True):
         self.now_ns = 100 * S
         self.streams = {stream.name: stream for stream in (STAND, ROOM)}
         self.stream_names = list(self.streams)
@@ -50,7 +50,8 @@ class Bench:
         text = f"wait_until: {{condition: {condition}, stable_for: {stable_for}, timeout: {timeout}}}"
         self.run = Run(read(f"name: a\nsteps:\n  - {text}\n"), {}, NAMES)
         self.seq = 0
-        self.turn()
+        if begin:
+            self.turn()
 
     def stream(self, name):
         return self.streams[name]
@@ -115,6 +116,31 @@ def test_silence_between_two_blocks_breaks_it_also_if_nobody_looked_meanwhile():
 def test_a_moment_without_a_number_does_not():
     bench = Bench()
     bench.measure(*[20] * 50, float("nan"), *[20] * 50)
+    assert bench.turn() == "done"
+
+
+def test_what_was_measured_before_the_step_began_does_not_count():
+    bench = Bench(begin=False)
+    bench.measure(*[20] * 500)
+    assert bench.turn() == "running"
+    bench.measure(*[20] * 99)
+    assert bench.turn() == "running"
+    bench.measure(20)
+    assert bench.turn() == "done"
+
+
+def test_what_is_measured_during_a_pause_does_not_count():
+    bench = Bench()
+    bench.measure(*[20] * 90)
+    bench.turn()
+    bench.run.pause(bench.now_ns)
+    bench.measure(*[20] * 300)
+    assert bench.turn() == "paused"
+    bench.run.resume(bench.now_ns)
+    assert bench.turn() == "running"
+    bench.measure(*[20] * 99)
+    assert bench.turn() == "running"
+    bench.measure(20)
     assert bench.turn() == "done"
 
 

@@ -95,7 +95,8 @@ class Run:
         All rows up to `seen_ns` were told by `saw`; None: the values are all that there was.
         """
         self._now_ns = max(self._now_ns, now_ns)
-        self._seen_ns = self._now_ns if seen_ns is None else seen_ns
+        # A condition that begins to be waited for here was not asked of when this was worked out.
+        self._seen_ns = self._now_ns if seen_ns is None else min(seen_ns, self._now_ns)
         if self.state == "ready":
             self.state = "running"
         for _ in range(SEQUENCE_STEPS_AT_ONCE_MAX):

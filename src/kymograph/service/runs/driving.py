@@ -42,7 +42,7 @@ RUN: Final = "run/"
 """Begins the source of every event of a run."""
 LONG: Final = ("asked", "met", "timeline")
 """What of a run is left out of events and listings."""
-LOOK_S: Final = 0.005
+LOOK_S: Final = 0.01
 """Between two looks whether there are new rows for a condition; each row is looked at."""
 IDLE_S: Final = 0.25
 """Between two looks at everything else: links, recordings, the lease."""
