@@ -32,13 +32,13 @@ from kymograph.drivers.shapes import PortDriver
 from kymograph.drivers.stm32_binary import FrameWire, frames_heard
 from kymograph.drivers.stm32_channels import VALVES, actuators, endangered, stream, to_pattern, to_scenario
 from kymograph.drivers.stm32_options import Stm32Options, link_load, rate_warning
-from kymograph.drivers.stm32_orders import NACK, STATUS, Answer, Order, Wire, hint_for
+from kymograph.drivers.stm32_orders import NACK, STATUS, Answer, Order, Wire, refusal
 from kymograph.drivers.stm32_text import TextWire
 from kymograph.model.actuator import Actuator
 from kymograph.model.block import Rows
 from kymograph.model.channel import Stream
 from kymograph.model.clock import Clock
-from kymograph.model.errors import DeviceError, DeviceSilent, PortError, Refused, TimedOut, Unavailable
+from kymograph.model.errors import PortError, Refused, TimedOut, Unavailable
 
 log = logging.getLogger(__name__)
 
@@ -53,8 +53,12 @@ _SAFE_WRITE_S: Final = 0.1
 """How long the safe state may wait for room on a wire that takes nothing."""
 _READS_MAX: Final = 64
 _MORE_S: Final = 0.001
+_QUIET_S: Final = 1.0
+"""After so long without a sample, whatever came meanwhile is asked for."""
 _READ_BACK_S_MAX: Final = 3.0
 """Frames tell the valves each second; older than this they are not known."""
+
+_STUCK: Final = "no channel moves any more: does its converter stand still?"
 
 Valve = Literal[0, 1]
 
@@ -89,7 +93,7 @@ class Stm32(PortDriver[Stm32Options]):
         o = self.options
         if o.protocol == "text":
             return TextWire(self.clock, self.counters, o.rate_hz)
-        return FrameWire(self.clock, self.counters, o.channels, o.scale, o.offset)
+        return FrameWire(self.clock, self.counters, o.channels, o.scale, o.offset, o.stuck_s)
 
     def streams(self) -> Sequence[Stream]:
         """One stream of all quantities."""
@@ -123,33 +127,15 @@ class Stm32(PortDriver[Stm32Options]):
     def _identify(self) -> None:
         heard_bytes = self.counters.bytes_received
         began_ns = self.clock.monotonic_ns()
-        question = self._wire.ask_status()
-        if question is not None:
-            self.link.write(question.data)
+        self._ask()
         while (waited_s := (self.clock.monotonic_ns() - began_ns) / 1e9) < OPEN_TIMEOUT_S:
             self._take_in(self.receive(0.05))
-            known = self._told is not None or question is None or waited_s > STATUS_WAIT_S
+            known = self._told is not None or waited_s > STATUS_WAIT_S or self.options.protocol == "text"
             if known and self._wire.recognised(self.options.device):
                 return
-        self._refuse(self.counters.bytes_received - heard_bytes)
-
-    def _refuse(self, heard_bytes: int) -> None:
-        """Say what is wrong with what was heard."""
-        where = self.link.description
-        if not heard_bytes:
-            raise DeviceSilent(
-                f"nothing comes from {where}", hint="check the controller's power and its cable"
-            )
-        if other := self._other_protocol():
-            raise DeviceError(
-                f"the controller on {where} speaks {other}", hint=f'set protocol = "{other}" in its options'
-            )
-        if reason := self._wire.mismatch():
-            raise DeviceError(f"{where}: {reason}", hint=hint_for(reason), port=where)
-        raise DeviceSilent(
-            f"nothing that makes sense from {where}",
-            hint='check the baud rate, and whether the device speaks "text" or "frames"',
-        )
+        heard = self.counters.bytes_received > heard_bytes
+        other = self._other_protocol() if heard else ""
+        raise refusal(self.link.description, heard, other, self._wire.mismatch())
 
     def _other_protocol(self) -> str:
         """Return the protocol that the device speaks instead of the configured one, "" if neither."""
@@ -182,9 +168,27 @@ class Stm32(PortDriver[Stm32Options]):
         self._beat()
         self._take_in(self._gather(timeout_s if not self._pending else 0.0))
         rows, self._pending = self._pending, []
-        self.fell_silent = self._wire.fell_silent or self.fell_silent
+        if rows:
+            self._heard_again()
         self.check_silence(bool(rows))
         return rows
+
+    def _heard_again(self) -> None:
+        """Ask for the valves after a silence, and tell that nothing moves any more."""
+        fell = self._wire.fell_silent
+        self.fell_silent = fell or self.fell_silent
+        if fell or self.clock.monotonic_ns() - self._heard_ns > _QUIET_S * 1e9:
+            self._ask()
+        if self._wire.stuck != bool(self.activity):
+            self.activity = _STUCK if self._wire.stuck else ""
+            log.warning("%s: %s", self.port, self.activity or "its channels move again")
+
+    def _ask(self) -> None:
+        """Ask how the valves are; until it is told, they are not known."""
+        question = self._wire.ask_status()
+        if question is not None:
+            self._told = None
+            self.link.write(question.data)
 
     def _gather(self, timeout_s: float) -> bytes:
         """Return what comes within a block's time after the first byte.

@@ -25,6 +25,22 @@ _MILLISECONDS_MAX: Final = 65_535
 _LINE_TEXT_MIN: Final = 12
 
 
+class Standstill:
+    """Notices when no count of any channel moves any more: a real measurement always has noise."""
+
+    def __init__(self, after_s: float) -> None:
+        self._after_ns = int(after_s * 1e9)
+        self._row = b""
+        self._since_ns = 0
+
+    def look(self, values: frames.Raw, arrival_ns: int) -> bool:
+        """Return whether these samples, and all for so long before them, were bit for bit the same."""
+        row = values[-1].tobytes()
+        if row != self._row or (values != values[-1]).any():
+            self._row, self._since_ns = row, arrival_ns
+        return arrival_ns - self._since_ns > self._after_ns
+
+
 class FrameWire:
     """The binary side of the controller."""
 
@@ -35,6 +51,7 @@ class FrameWire:
         names: Sequence[str],
         scale: Mapping[str, float],
         offset: Mapping[str, float],
+        stuck_s: float = 0.0,
     ) -> None:
         self.counters = counters
         self.answers: list[Answer] = []
@@ -48,6 +65,8 @@ class FrameWire:
         self._dt_us: int = 0
         self._seq = 0
         self._fell_silent = False
+        self._standstill = Standstill(stuck_s) if stuck_s else None
+        self.stuck = False
 
     def begin(self) -> None:
         """Begin with the next whole frame."""
@@ -70,8 +89,15 @@ class FrameWire:
         rows: list[Rows] = []
         for run in runs:
             behind -= len(run.values)
+            if self._standstill is not None:
+                self._note_stuck(self._standstill.look(run.values, arrival_ns))
             rows.append(self._rows(run, behind, arrival_ns))
         return rows
+
+    def _note_stuck(self, stuck: bool) -> None:
+        """Count each time that everything comes to stand still."""
+        self.counters.frames_bad += stuck and not self.stuck
+        self.stuck = stuck
 
     def _listen(self, data: bytes) -> None:
         """Keep a little of what comes while nothing of it is ours: it may tell what is there instead."""

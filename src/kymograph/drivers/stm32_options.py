@@ -42,14 +42,17 @@ class Stm32Options(DriverOptions):
     block_s: float | None = Field(default=None, ge=0.001, le=0.1)
     """Rows travel in blocks of so long; shorter is sooner, longer is less work. Else it goes by the rate."""
     silence_s: float = Field(default=5.0, ge=0.5, le=60)
+    stuck_s: float = Field(default=0.0, ge=0, le=3600)
+    """Of frames: with every count the same for longer than this, that is counted and told; 0 never."""
 
     @model_validator(mode="after")
     def _fits(self) -> Stm32Options:
         if len(set(self.channels)) != len(self.channels):
             raise ValueError("channels: a name is there twice")
         stream(self.channels, self.rate_hz)
-        if self.protocol == "text" and (self.channels != NAMES or self.device or self.scale or self.offset):
-            raise ValueError('channels, scale, offset and device are for protocol = "frames"')
+        own = self.channels != NAMES or self.device or self.scale or self.offset or self.stuck_s
+        if self.protocol == "text" and own:
+            raise ValueError('channels, scale, offset, device and stuck_s are for protocol = "frames"')
         if self.protocol == "frames" and self.rate_hz < RATE_HZ_MIN:
             raise ValueError(f"rate_hz of frames is at least {RATE_HZ_MIN:g}")
         if unknown := sorted((self.scale.keys() | self.offset.keys()) - set(self.channels)):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from kymograph.model.block import Rows
+from kymograph.model.errors import DeviceError, DeviceSilent
 
 ACK, NACK, STATUS = "ack", "nack", "status"
 
@@ -44,6 +45,8 @@ class Wire(Protocol):
     """What has come and nobody has looked at yet."""
     talk: list[str]
     """The last few things it said that are neither rows nor answers."""
+    stuck: bool
+    """Whether every channel has stood still, bit for bit, for longer than one was told to allow."""
 
     def begin(self) -> None:
         """Forget what came before; what comes next may begin in the middle of something."""
@@ -107,3 +110,19 @@ def hint_for(reason: str) -> str:
     if "motor" in said or "aktif" in said:
         return "this is the stepper controller; give the other port"
     return "give the controller's own port, for example serial://by-id/usb-STMicro*"
+
+
+def refusal(where: str, heard: bool, other: str, reason: str) -> DeviceError:
+    """Return what is wrong with what was heard there: `other` is the protocol it speaks instead."""
+    if not heard:
+        return DeviceSilent(f"nothing comes from {where}", hint="check the controller's power and its cable")
+    if other:
+        return DeviceError(
+            f"the controller on {where} speaks {other}", hint=f'set protocol = "{other}" in its options'
+        )
+    if reason:
+        return DeviceError(f"{where}: {reason}", hint=hint_for(reason), port=where)
+    return DeviceSilent(
+        f"nothing that makes sense from {where}",
+        hint='check the baud rate, and whether the device speaks "text" or "frames"',
+    )

@@ -59,6 +59,7 @@ class TextWire:
         self.counters = counters
         self.answers: list[Answer] = []
         self.talk: list[str] = []
+        self.stuck = False
         self.values_missing = 0
         """Values that came damaged or not at all, in lines that were used."""
         self._times = SampleClock(clock, rate_hz)

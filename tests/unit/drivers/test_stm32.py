@@ -164,6 +164,44 @@ def test_a_stuck_value_and_damage(bench: Callable[..., Bench]) -> None:
     assert len(set(column(read(driver, 100), "P1").tolist())) == 1
 
 
+def test_valves_are_asked_for_after_a_silence(bench: Callable[..., Bench]) -> None:
+    one = bench(protocol="frames", rate_hz="1000")
+    driver = one.running(**FRAMES, safe="100000001")
+    driver.make_safe()
+    until(driver, lambda: None not in driver.read_back().values())
+    # The controller says of itself how its valves are once a second; not so here.
+    one.device._status_at_s = float("inf")
+    one.simulation.fault("silence 1.5")
+    until(driver, lambda: None in driver.read_back().values())
+    until(driver, lambda: list(driver.read_back().values()) == [1, 0, 0, 0, 0, 0, 0, 0, 1])
+
+
+def test_valves_are_asked_for_when_the_device_began_anew(bench: Callable[..., Bench]) -> None:
+    one = bench(protocol="frames", rate_hz="1000", seq="40000", t0_us="3000000000")
+    driver = one.running(**FRAMES)
+    driver.set_valves(PATTERN)
+    read(driver, 100)
+    one.device.first_seq = one.device.first_t0_us = 0
+    one.simulation.fault("reset")
+    until(driver, lambda: driver.fell_silent)
+    one.device._status_at_s = float("inf")
+    until(driver, lambda: list(driver.read_back().values()) == [0.0] * 9)
+
+
+def test_everything_that_stands_still_is_told_and_counted(bench: Callable[..., Bench]) -> None:
+    one = bench(protocol="frames", rate_hz="1000", channels="1")
+    driver = one.running(**FRAMES, channels=["P1"], stuck_s=0.2)
+    read(driver, 500)
+    bad = driver.counters.frames_bad
+    assert driver.activity == ""
+    one.simulation.fault("stuck P1")
+    until(driver, lambda: "stand still" in driver.activity)
+    assert driver.counters.frames_bad == bad + 1
+    one.simulation.fault("ok")
+    one.simulation.fault("stuck off")
+    until(driver, lambda: driver.activity == "")
+
+
 def test_five_seconds_of_silence_are_told(bench: Callable[..., Bench]) -> None:
     one = bench()
     driver = one.running(silence_s=0.5)
