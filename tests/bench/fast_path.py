@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from kymograph.store.reader import RecordingReader
+from tests.bench.station import STAND
 from tests.bench.table import Line, below
 from tests.bench.ws_clients import Found, Wish, ask
 from tests.running import RunningStation, generator, until
@@ -22,19 +23,6 @@ SETTLE_S = 2.0
 SECONDS = 20.0
 LONG_S = 30.0
 RING = "[ring]\nseconds = 600\nbytes_max = 640000000\n"
-STAND = """
-[instruments.stand]
-driver = "stm32"
-port = "sim://stm32?protocol=frames&rate_hz=10000&batch=10&pace_ms=2"
-[instruments.stand.options]
-protocol = "frames"
-rate_hz = 10000
-batch = 10
-link = "usb"
-block_s = {block_s}
-"""
-BLOCK_S = 0.004
-"""As the test stand's station file has it."""
 
 
 class Share:
@@ -57,7 +45,7 @@ def run() -> list[Line]:
 
 def stand() -> list[Line]:
     with tempfile.TemporaryDirectory(dir=".", prefix="bench-") as folder:
-        with RunningStation(Path(folder), STAND.format(block_s=BLOCK_S), RING) as station:
+        with RunningStation(Path(folder), STAND, RING) as station:
             until(lambda: rows_in_ring(station, "stand") > 10_000, what="rows")
             begun = station.call("POST", "/v1/recordings", {"name": "bench", "pre_s": 0.5})
             found, engine, front = with_clients(station, "stand")

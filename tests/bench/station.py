@@ -12,6 +12,19 @@ import psutil
 
 from tests.running import RunningStation, generator
 
+STAND = """
+[instruments.stand]
+driver = "stm32"
+port = "sim://stm32?protocol=frames&rate_hz=10000&batch=10&pace_ms=2"
+[instruments.stand.options]
+protocol = "frames"
+rate_hz = 10000
+batch = 10
+link = "usb"
+block_s = 0.004
+"""
+"""10 kHz x 24 from frames over a pseudo-terminal, in blocks as the test stand's station file has them."""
+
 
 @contextmanager
 def measured(rate_hz: int, channels: int, tables: str = "") -> Iterator[RunningStation]:

@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import psutil
 
+from tests.bench.station import STAND
 from tests.bench.table import Line, at_least, at_most, below
 from tests.bench.ws_clients import Found, Wish, ask
 from tests.running import RunningStation, until
@@ -30,17 +31,6 @@ ROUNDS = 3
 SECONDS = 4.0
 SETTLE_S = 1.5
 TABLES = '[web]\nfaces = ["teststand"]\n[ring]\nbytes_max = 16777216\n[faces.teststand]\nstand = "stand"\n'
-STAND = """
-[instruments.stand]
-driver = "stm32"
-port = "sim://stm32?protocol=frames&rate_hz=10000&batch=10&pace_ms=2"
-[instruments.stand.options]
-protocol = "frames"
-rate_hz = 10000
-batch = 10
-link = "usb"
-block_s = 0.004
-"""
 DENSE = """
 [instruments.stand]
 driver = "sine"
