@@ -9,8 +9,8 @@ const FLAGGED = ["mark", "place"];
 
 /** Rows of words over a plot of that height in pixels. */
 function rowsOf({ worded, marks }, height) {
-  if (!worded || !marks.some(({ text }) => text)) return 0;
-  return height < LOW_PX ? ROWS_LOW : ROWS;
+  if (!worded) return 0;
+  return Math.min(height < LOW_PX ? ROWS_LOW : ROWS, marks.filter(({ text }) => text).length);
 }
 
 /** Pixels that the words take above a plot. */
@@ -69,7 +69,7 @@ function drawWords(marks, rows, place, ink) {
   ctx.font = `${FONT_PX * ratio}px "Plex", system-ui, sans-serif`;
   ctx.textBaseline = "middle";
   ctx.textAlign = "left";
-  const topOf = (row) => bbox.top - (rows - row) * ROW_PX * ratio;
+  const topOf = (row) => bbox.top - (row + 1) * ROW_PX * ratio;
   const found = placed(marks, rows, place);
   for (const { mark, at, row } of found) {
     ctx.fillStyle = inkOf(mark.kind, ink);

@@ -5,7 +5,7 @@ import { link } from "../shell/router.js";
 import { Icon } from "../shell/icons.js";
 import { toast } from "../shell/toasts.js";
 import { api } from "../station/api.js";
-import { attempt, clockOffset, recorders, streams, tick } from "../station/state.js";
+import { attempt, elapsedSince, recorders, streams } from "../station/state.js";
 import { Fact } from "../instrument/health.js";
 import { beginMark } from "./marks.js";
 import { RecordForm } from "./record_form.js";
@@ -54,7 +54,7 @@ function StopButton({ recorder }) {
 
 function Running({ recorder }) {
   const lag = durableLag(recorder);
-  const elapsed = tick.value / 1000 + clockOffset.value - recorder.started_ns / 1e9;
+  const elapsed = elapsedSince(recorder.started_ns);
   const lost = recorder.rows_lost;
   return html`
     <section class="record record--on" aria-label="Recording ${recorder.name}">

@@ -1,7 +1,7 @@
 // The right side of the header: what one must see at a glance from every page.
 import { html } from "../html.js";
 import { bytes, stopwatch, timeOfDay, duration } from "../format.js";
-import { clockOffset, connection, recorders, station, tick } from "../station/state.js";
+import { clockOffset, connection, elapsedSince, recorders, station, tick } from "../station/state.js";
 import { Icon } from "./icons.js";
 import { link } from "./router.js";
 import { nextTheme, theme } from "./theme.js";
@@ -47,13 +47,12 @@ function Clock() {
 function Running() {
   const first = recorders.value[0];
   if (!first) return null;
-  const seconds = tick.value / 1000 + clockOffset.value - first.started_ns / 1e9;
   const more = recorders.value.length - 1;
   return html`
     <a class="running" href=${link("recordings", first.recording_id)} title="Recording ${first.name}">
       <i class="dot dot--record" aria-hidden="true"></i>
       <span class="running__name">${first.name}${more > 0 && ` +${more}`}</span>
-      <b>${stopwatch(seconds)}</b>
+      <b>${stopwatch(elapsedSince(first.started_ns))}</b>
     </a>
   `;
 }

@@ -7,7 +7,7 @@ import { link } from "../shell/router.js";
 import { Icon } from "../shell/icons.js";
 import { api } from "../station/api.js";
 import { controlApi } from "../station/control_api.js";
-import { attempt, clockOffset, events, recorders, tick } from "../station/state.js";
+import { attempt, elapsedSince, events, recorders, tick } from "../station/state.js";
 
 /** What begins a recording by itself; null where the station has no such thing. */
 const triggers = signal(null);
@@ -31,12 +31,11 @@ function useTriggers() {
 }
 
 function Running({ recorder }) {
-  const elapsed = tick.value / 1000 + clockOffset.value - recorder.started_ns / 1e9;
   return html`
     <p class="keeping__now">
       <i class="dot dot--record" aria-hidden="true"></i>
       <a class="plain" href=${link("recordings", recorder.recording_id)}>${recorder.name}</a>
-      <b>${stopwatch(elapsed)}</b>
+      <b>${stopwatch(elapsedSince(recorder.started_ns))}</b>
       ${recorder.rows_lost > 0 && html`<span class="badge badge--bad">${recorder.rows_lost} rows lost</span>`}
     </p>
   `;

@@ -28,6 +28,11 @@ export function stationNow() {
   return Date.now() / 1000 + clockOffset.peek();
 }
 
+/** How long something runs that began then, in seconds; advances once a second. */
+export function elapsedSince(beganNs) {
+  return tick.value / 1000 + clockOffset.value - beganNs / 1e9;
+}
+
 /** What people call a format. */
 export function formatLabel(name) {
   return formats.value.find((format) => format.name === name)?.label ?? name;
