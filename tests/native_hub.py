@@ -79,6 +79,7 @@ class NativeHub(HubServer):
             return _json(200, {}) if known == sha256 else _json(409, {"detail": "other bytes before"})
         if self.bad & {row["seq"] for row in rows}:
             self.dead.append((stream, *span))
+            self.held[stream, epoch] = self.held.get((stream, epoch), Ranges()) | Ranges([span])
             return _json(422, {"detail": "a bad row"})
         missing = [row["sha256"] for row in rows if "sha256" in row and row["sha256"] not in self.objects]
         if missing:

@@ -4,6 +4,7 @@ import hashlib
 
 import pytest
 
+from kymograph.model.ranges import Ranges
 from kymograph.sync.pusher.lanes import LIVE_ROWS
 from kymograph.sync.pusher.wire import Away, Denied, Misplaced
 from tests.native_hub import NativeHub
@@ -130,17 +131,26 @@ def test_an_edge_that_was_installed_anew_has_another_epoch(hub, outbox):
 def test_a_batch_that_is_refused_counts_as_told_and_holds_up_nothing(hub, outbox):
     outbox.read(800)
     hub.bad = {3}
-    shelf = MemoryShelf()
-    one = pusher(hub.url, outbox, shelf)
+    one = pusher(hub.url, outbox)
     drain(one)
     assert outbox.owed("hub", "readings") == 0
-    assert hub.seqs("readings") == list(range(361, 801))
-    [(stream, first, last, reason, body)] = shelf.kept
-    assert (stream, first, last, reason) == ("readings", 1, 360, "422: a bad row")
-    assert body.count(b"\n") == 360
+    assert hub.seqs("readings") == list(range(361, 801)) and hub.dead == [("readings", 1, 360)]
+    status = one.status()
+    assert status["aside"] == 360 and status["aside_reason"] == "422: a bad row"
     drain(one)
-    drain(pusher(hub.url, outbox, shelf))
-    assert len(shelf.kept) == 1 == len(hub.dead), "nor is it sent again, after a restart either"
+    drain(pusher(hub.url, outbox))
+    assert len(hub.dead) == 1, "nor is it sent again, after a restart either"
+
+
+def test_a_hub_may_ask_again_for_what_it_had_refused(hub, outbox):
+    outbox.read(800)
+    hub.bad = {3}
+    one = pusher(hub.url, outbox)
+    drain(one)
+    hub.bad.clear()
+    hub.held["readings", outbox.epoch] -= Ranges([(1, 360)])
+    drain(one)
+    assert hub.seqs("readings") == list(range(1, 801))
 
 
 def test_a_batch_that_is_too_large_is_halved(hub, outbox):

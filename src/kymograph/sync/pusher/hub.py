@@ -33,7 +33,8 @@ class Aside:
     first: int
     last: int
     reason: str
-    body: bytes = b""
+    body: bytes | None = None
+    """None if the hub keeps them: then they are its to ask for again."""
 
 
 @dataclass(frozen=True, slots=True)

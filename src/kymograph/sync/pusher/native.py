@@ -75,7 +75,7 @@ class NativeHub:
         answer = self._ask("PUT", path, body, headers)
         if answer.status in (409, 422):
             reason = f"{answer.status}: {answer.reason}"
-            return Receipt(0, 0, (Aside(batch.first, batch.last, reason, batch.body),))
+            return Receipt(0, 0, (Aside(batch.first, batch.last, reason),))
         if answer.status == 413:
             raise TooLarge(f"{self._wire.url} does not take {len(batch.body)} bytes at once")
         said: Any = answer.json()

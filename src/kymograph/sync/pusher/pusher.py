@@ -294,15 +294,16 @@ class Pusher:
         self._owe()
 
     def _aside(self, lanes: Lanes, aside: Sequence[Aside]) -> None:
-        """Keep what the hub will never take, before it counts as told."""
+        """Keep what the hub does not take, before it counts as told."""
         for one in aside:
-            self._shelf.put(lanes.stream, lanes.epoch, one.first, one.last, one.reason, one.body)
-            lanes.put_aside(one.first, one.last)
+            if one.body is not None:
+                self._shelf.put(lanes.stream, lanes.epoch, one.first, one.last, one.reason, one.body)
+                lanes.put_aside(one.first, one.last)
         if aside:
             count = sum(one.last - one.first + 1 for one in aside)
             self.standing.add(aside=count)
             what = f"{count} of {lanes.stream}, {aside[0].first} to {aside[-1].last}"
-            log.error("%s: %s will not be taken and are put aside: %s", self.name, what, aside[0].reason)
+            log.error("%s: %s are not taken and put aside: %s", self.name, what, aside[0].reason)
             self.standing.set(aside_reason=aside[0].reason)
 
     def _gone(self, lanes: Lanes, span: Span, reason: str) -> None:

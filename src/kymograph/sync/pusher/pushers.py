@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, Final
 
@@ -75,13 +76,10 @@ class Pushers:
         for thread in threads:
             thread.start()
         self._tell(stop)
-        deadline = time.monotonic() + END_S
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        _join(threads, END_S)
         for pusher in self.pushers:
             pusher.cut()
-        for thread in threads:
-            thread.join(_CUT_S)
+        _join(threads, _CUT_S)
         write_shipping(self._data, self.status())
 
     def _tell(self, stop: threading.Event) -> None:
@@ -95,3 +93,9 @@ class Pushers:
                 told, told_at = plain, time.monotonic()
             if stop.wait(TELL_S):
                 return
+
+
+def _join(threads: Iterable[threading.Thread], patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
