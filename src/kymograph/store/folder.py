@@ -166,6 +166,15 @@ class DataFolder:
         return facts.f_bavail * facts.f_frsize, facts.f_blocks * facts.f_frsize
 
 
+def folder_identity(path: Path) -> str:
+    """Return the id of the station whose data folder this is; "" if it says none."""
+    try:
+        found: Any = json.loads((path / "station.json").read_bytes())
+        return str(found["id"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""
+
+
 def _fill(path: Path) -> None:
     """Write the reserve out, byte for byte: a file with holes would hold nothing back."""
     with path.open("wb") as file:

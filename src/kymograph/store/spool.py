@@ -121,6 +121,8 @@ def read_spool(folder: Path, place: SpoolPlace, bytes_max: int) -> tuple[list[by
         StorageError: a file cannot be read.
     """
     files = spool_files(folder)
+    if files and max(files) < place.number:
+        place = SpoolPlace(0, 0)  # the folder was made anew
     for number, path in files.items():
         if number < place.number:
             continue
@@ -132,12 +134,10 @@ def read_spool(folder: Path, place: SpoolPlace, bytes_max: int) -> tuple[list[by
 
 
 def drop_read(folder: Path, place: SpoolPlace) -> int:
-    """Remove the files that lie wholly before a place; return how many."""
+    """Remove the files that lie wholly before a place; return how many. One that comes back is read again."""
     gone = [path for number, path in spool_files(folder).items() if number < place.number]
     for path in gone:
         remove_durably(path)
-    if gone:
-        fsync_folder(folder)
     return len(gone)
 
 

@@ -23,15 +23,14 @@ from kymograph.store.recording_folder import (
 )
 from kymograph.store.sql import tables
 from kymograph.store.sql.database import Database
-from kymograph.store.sql.facts import fact, forget_fact, set_fact
+from kymograph.store.sql.facts import facts_like, forget_fact, set_fact
 from kymograph.store.sql.upsert import add_new
 
 log = logging.getLogger(__name__)
 
 MERGE_WAIT_S: Final = 3600.0
 """After so long, the parts of a recording that was to be merged go as they are."""
-_PLACE: Final = "gathered "
-_LINES_MAX: Final = 500
+_ROWS_MAX: Final = 500
 
 Plain = dict[str, Any]
 Mark = tuple[int, int]
@@ -47,11 +46,17 @@ class _Seen(NamedTuple):
 class RecordingsGatherer:
     """One thread's: `gather`."""
 
-    def __init__(self, data: Path, station: str, database: Database) -> None:
+    def __init__(self, data: Path, station: tuple[str, str], database: Database) -> None:
+        """Gather from a data folder; `station` is its name and its id."""
         self._data = data
-        self._station = station
+        self._station, station_id = station
+        self._prefix = f"gathered {station_id} "
         self._database = database
+        self._offsets: dict[str, int] = {}
+        """By log: up to where it was gathered."""
         self._seen: dict[str, _Seen] = {}
+        self._listed: dict[str, set[str]] = {}
+        """By recording: its files that are in the database."""
         self._station_mark: Mark | None = None
         self._damaged: set[str] = set()
 
@@ -61,6 +66,10 @@ class RecordingsGatherer:
         Raises:
             Unavailable: the database is away; what was not taken is taken the next time.
         """
+        if not self._offsets:
+            with self._database.read() as connection:
+                known = facts_like(connection, self._prefix)
+            self._offsets = {name: int(value) for name, value in known.items() if value.isdigit()}
         # the recordings first: an event that concerns one stands in both logs, and is to bear its id
         there: set[str] = set()
         for folder in self._folders():
@@ -88,9 +97,11 @@ class RecordingsGatherer:
         self._damaged.add(name)
 
     def _forget(self, name: str) -> None:
-        del self._seen[name]
         with self._database.begin() as connection:
-            forget_fact(connection, _PLACE + name)
+            forget_fact(connection, self._prefix + name)
+        self._offsets.pop(name, None)
+        self._listed.pop(name, None)
+        del self._seen[name]
 
     def _gather_recording(self, folder: RecordingFolder) -> None:
         name = folder.path.name
@@ -107,22 +118,27 @@ class RecordingsGatherer:
         segments, replaced = folder.manifest()
         whole = not recording.merge or _is_merged(recording, segments, replaced)
         if whole and (seen is None or not seen.settled or seen.manifest != now[1]):
-            with self._database.begin() as connection:
-                rows = [segment_row(self._station, recording, segment) for segment in segments]
-                for begin in range(0, len(rows), _LINES_MAX):
-                    add_new(connection, tables.segments, rows[begin : begin + _LINES_MAX])
+            self._add_segments(name, recording, segments)
         self._seen[name] = _Seen(*now, settled=whole)
 
+    def _add_segments(self, name: str, recording: Recording, segments: list[Segment]) -> None:
+        listed = self._listed.setdefault(name, set())
+        new = [segment for segment in segments if segment.filename not in listed]
+        for begin in range(0, len(new), _ROWS_MAX):
+            some = new[begin : begin + _ROWS_MAX]
+            with self._database.begin() as connection:
+                add_new(connection, tables.segments, [segment_row(self._station, recording, s) for s in some])
+            listed.update(segment.filename for segment in some)
+
     def _gather_events(self, path: Path, name: str, recording_id: str | None) -> None:
-        with self._database.read() as connection:
-            offset = int(fact(connection, _PLACE + name) or 0)
-        lines, end = read_lines(path, offset, GATHER_BYTES_MAX)
+        lines, end = read_lines(path, self._offsets.get(name, 0), GATHER_BYTES_MAX)
         while lines:
             events = [row for line in lines if (row := _event_row(line)) is not None]
             own = {"station": self._station, "recording_id": recording_id}
             with self._database.begin() as connection:
                 add_new(connection, tables.events, [{**row, **own} for row in events])
-                set_fact(connection, _PLACE + name, str(end))
+                set_fact(connection, self._prefix + name, str(end))
+            self._offsets[name] = end
             lines, end = read_lines(path, end, GATHER_BYTES_MAX)
 
 

@@ -22,6 +22,7 @@ from kymograph.model.limits import GATHER_BYTES_MAX
 from kymograph.service.keeping.gathered_recordings import RecordingsGatherer
 from kymograph.service.keeping.keeping_state import write_keeping
 from kymograph.store import spool
+from kymograph.store.folder import folder_identity
 from kymograph.store.spool import SpoolPlace
 from kymograph.store.sql import readings, schema
 from kymograph.store.sql.database import Database
@@ -37,7 +38,7 @@ _FOLDER_S: Final = 1.0
 _TELL_S: Final = 1.0
 AWAY_S: Final = (0.5, 1.0, 2.0, 5.0)
 """Waits while the database is away; the last repeats."""
-_PLACE: Final = "gathered readings"
+_PLACE: Final = "gathered {id} readings"
 _BEND_US_MAX: Final = 1000
 
 
@@ -50,7 +51,9 @@ class Gatherer:
         self._takers = json.dumps(list(takers))
         self._folder = data / spool.FOLDER
         self._database = database
-        self._recordings = RecordingsGatherer(data, station, database)
+        station_id = folder_identity(data)
+        self._fact = _PLACE.format(id=station_id)
+        self._recordings = RecordingsGatherer(data, (station, station_id), database)
         self._decoder = msgspec.json.Decoder(Reading)
         self._prepared = False
         self._away = ""
@@ -66,17 +69,19 @@ class Gatherer:
         while not stop.wait(wait_s):
             wait_s = self.turn()
         if not self._away:
-            self._folder_at = 0.0
-            self.turn()
+            self.turn(everything=True)
 
-    def turn(self) -> float:
-        """Gather what there is; return how long to wait before the next turn."""
+    def turn(self, everything: bool = False) -> float:
+        """Gather what there is; return how long to wait before the next turn.
+
+        Events and recordings are looked at in some turns only, unless `everything` is asked for.
+        """
         try:
             if not self._prepared:
                 self._prepare()
             while self._gather_readings():
                 pass
-            if time.monotonic() - self._folder_at >= _FOLDER_S:
+            if everything or time.monotonic() - self._folder_at >= _FOLDER_S:
                 self._recordings.gather()
                 self._folder_at = time.monotonic()
             self._back()
@@ -94,6 +99,7 @@ class Gatherer:
             "database": "away" if self._away or not self._prepared else "ok",
             "dialect": self._database.dialect,
             "error": self._away,
+            "failures": self._failures,
             "kept": self.kept,
             "unreadable": self.unreadable,
             "spool_bytes": self._waiting_bytes(),
@@ -102,7 +108,7 @@ class Gatherer:
     def _prepare(self) -> None:
         schema.upgrade(self._database)
         with self._database.begin() as connection:
-            self._place = _parsed(fact(connection, _PLACE))
+            self._place = _parsed(fact(connection, self._fact))
             set_fact(connection, DESTINATIONS, self._takers)
         self._prepared = True
 
@@ -135,7 +141,7 @@ class Gatherer:
         with self._database.begin() as connection:
             added = readings.insert_readings(connection, rows)
             bent = _bend(connection, rows) if added.duplicates else 0
-            set_fact(connection, _PLACE, json.dumps(place))
+            set_fact(connection, self._fact, json.dumps(place))
         self.kept += added.inserted + bent
         self._place = place
         spool.drop_read(self._folder, place)
@@ -158,13 +164,11 @@ def _bend(connection: Any, rows: list[Reading]) -> int:
     """
     added = 0
     for row in rows:
-        for later_us in range(1, _BEND_US_MAX):
+        for _ in range(_BEND_US_MAX):
             there = readings.at(connection, row.device_id, row.time_ns)
             if there is None or _says(there) == _says(row):
                 break
-            row = msgspec.structs.replace(
-                row, time_ns=row.time_ns + later_us * 1000, local_ns=row.local_ns + later_us * 1000
-            )
+            row = msgspec.structs.replace(row, time_ns=row.time_ns + 1000, local_ns=row.local_ns + 1000)
             added += readings.insert_readings(connection, [row]).inserted
     return added
 

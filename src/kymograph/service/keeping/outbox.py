@@ -102,10 +102,9 @@ class Outbox:
         Where the limit cuts, `last` of the batch is the last row taken, else what was asked for: the same
         question gives the same bytes, as long as no row of it was thinned.
         """
-        last = min(last, self._settled.get(stream, 0) - 1)
-        if last < first:
+        if last >= self._settled.get(stream, 0):
             self.extents()
-            last = min(last, self._settled[stream] - 1)
+        last = min(last, self._settled[stream] - 1)
         with self._database.read() as connection:
             at = epoch(connection)
             rows = self._rows(connection, stream, (first, last), limit)

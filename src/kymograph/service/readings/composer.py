@@ -101,9 +101,10 @@ class Composer:
         offset_ns = self._clock.offset_ns
         due_ns = self._after(self._clock.now_ns())
         while not self._quit.wait(min(max(due_ns - self._clock.now_ns(), 0) / 1e9, _LOOK_S)):
-            now_ns = self._clock.now_ns()
             if self._clock.offset_ns != offset_ns:
-                offset_ns, due_ns = self._clock.offset_ns, self._after(now_ns)
+                offset_ns = self._clock.offset_ns  # first: should it change once more, that is seen too
+                due_ns = self._after(self._clock.now_ns())
+            now_ns = self._clock.now_ns()
             if now_ns >= due_ns:
                 self.compose(now_ns)
                 due_ns = self._after(self._clock.now_ns())
