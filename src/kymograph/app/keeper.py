@@ -37,7 +37,9 @@ class Loop(Protocol):
 
 def loops(config: Config) -> Iterator[Loop]:
     """Yield what this station has to keep going. What it needs is imported where it is configured."""
+    from kymograph.app.at_engine import AtEngine
     from kymograph.service.keeping.gathering import Gatherer
+    from kymograph.service.retention.rolling import MakingRoom, RollingUp
     from kymograph.store.sql.database import Database
 
     data = config.station.data
@@ -49,7 +51,8 @@ def loops(config: Config) -> Iterator[Loop]:
         from kymograph.sync.pusher.pushers import Pushers
 
         yield Pushers(config, Outbox(database, config.station.name, data))
-    # roll-ups and retention: `config.retention.enabled`
+    yield RollingUp(database)
+    yield MakingRoom(config, database, AtEngine(data))
     # staleness of a hub's stations: `config.hub`
 
 

@@ -72,5 +72,7 @@ class RetentionTable(Table):
     readings_age_s: float | None = Field(default=None, gt=0)
     """Raw readings older than this go, once they have arrived; their roll-ups stay."""
     readings_rows_max: int | None = Field(default=None, ge=1)
+    readings_bytes_max: int | None = Field(default=None, ge=1)
+    """Of a PostgreSQL, which may be on a disk of its own, this is the measure that helps."""
     recordings_age_s: float | None = Field(default=None, gt=0)
     recordings_bytes_max: int | None = Field(default=None, ge=1)

@@ -18,7 +18,15 @@ from kymograph.link.remote import remote
 from kymograph.model.channel import Stream, stream_from_dict
 from kymograph.model.errors import KymographError, NotFound, TimedOut, Unavailable, error_from_dict
 from kymograph.model.limits import LINK_CALL_TIMEOUT_S
-from kymograph.service.contract import BlockSink, ControlService, Plain, RunService, Terms, TriggerService
+from kymograph.service.contract import (
+    BlockSink,
+    ControlService,
+    Plain,
+    RetentionService,
+    RunService,
+    Terms,
+    TriggerService,
+)
 from kymograph.service.history import RingHistory
 
 log = logging.getLogger(__name__)
@@ -56,6 +64,7 @@ class EngineClient(RingHistory):
         self.control = remote(ControlService, "control", self._call)
         self.runs = remote(RunService, "runs", self._call)
         self.triggers = remote(TriggerService, "triggers", self._call)
+        self.retention = remote(RetentionService, "retention", self._call)
         self._thread = threading.Thread(target=self._read, name="link-read", daemon=True)
         self._thread.start()
 

@@ -19,6 +19,7 @@ from kymograph.model.block import Block
 from kymograph.model.errors import InvalidInput, KymographError, NotFound
 from kymograph.service.contract import (
     ControlService,
+    RetentionService,
     RunService,
     StationService,
     Subscription,
@@ -30,7 +31,12 @@ log = logging.getLogger(__name__)
 
 LOCAL: Final = frozenset({"latest", "history", "window", "subscribe", "on_event"})
 """Methods of the service that are not calls: the front answers them from shared memory or by frames."""
-PARTS: Final = {"control": ControlService, "runs": RunService, "triggers": TriggerService}
+PARTS: Final = {
+    "control": ControlService,
+    "runs": RunService,
+    "triggers": TriggerService,
+    "retention": RetentionService,
+}
 CALLS: Final = (methods(StationService) - LOCAL) | {
     f"{prefix}.{name}" for prefix, part in PARTS.items() for name in methods(part)
 }

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-KINDS: Final = ("reading", "spray", "command", "state", "alarm", "mark", "clock", "gap")
+KINDS: Final = ("reading", "spray", "command", "state", "alarm", "mark", "clock", "gap", "tombstone")
 """The kinds of event there are. A new kind is a new line here and in the documentation of events."""
 
 

@@ -67,6 +67,24 @@ def segment_from_dict(data: Mapping[str, Any]) -> Segment:
 
 
 @dataclass(frozen=True, slots=True)
+class DeletedSegment:
+    """A sealed file that is not there any more, on purpose."""
+
+    segment: Segment
+    deleted_ns: int
+    reason: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data, the inverse of `deleted_from_dict`."""
+        return {**self.segment.to_dict(), "deleted_ns": self.deleted_ns, "reason": self.reason}
+
+
+def deleted_from_dict(data: Mapping[str, Any]) -> DeletedSegment:
+    """Make it again of what `DeletedSegment.to_dict` took apart."""
+    return DeletedSegment(segment_from_dict(data), int(data["deleted_ns"]), str(data["reason"]))
+
+
+@dataclass(frozen=True, slots=True)
 class Recording:
     """What `recording.json` holds: written before the first row, and once more at the end.
 
@@ -89,6 +107,8 @@ class Recording:
     origin: Mapping[str, Any] = field(default_factory=dict[str, Any])
     file_stem: str = ""
     format_options: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    pinned: bool = False
+    """Whether retention leaves it alone, and the readings of its time."""
 
     @property
     def running(self) -> bool:

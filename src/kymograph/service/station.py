@@ -27,6 +27,7 @@ from kymograph.service.instruments import Instruments
 from kymograph.service.readings.composer import Composer
 from kymograph.service.recording.desk import SHUTDOWN_PAST_S, TRIGGER, RecordingDesk
 from kymograph.service.recording.recordings import Recordings
+from kymograph.service.recording.retaining import Retaining
 from kymograph.service.recording.triggers import Triggers
 from kymograph.service.runs.driving import RUN, Means
 from kymograph.service.runs.runs import Runs
@@ -78,6 +79,7 @@ class Station(RingHistory):
             RunRecords(self.folder.path),
         )  # fmt: skip
         self.runs = Runs(config, means)
+        self.retention = Retaining(self.recordings, self.clock, self._notice, self.control.note)
         self.composer = self._made_composer(config)
         self._started_ns = self.clock.now_ns()
         self._quit = threading.Event()

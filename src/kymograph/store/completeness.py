@@ -22,7 +22,7 @@ from typing import Any, Final, cast
 from kymograph.model.errors import KymographError
 from kymograph.model.recording import Recording, Segment, segment_from_dict
 from kymograph.store.durable import write_durably
-from kymograph.store.gaps import Gap
+from kymograph.store.gaps import DELETED, Gap
 from kymograph.store.ledger import (
     DIFFERS,
     HELD,
@@ -97,6 +97,7 @@ def ledger(
     tails = journal_pieces(folder, recording)  # before the manifest: what is sealed meanwhile is then in both
     listed, _ = folder.manifest()
     expected = listed if source is None else [segment_from_dict(s) for s in source["segments"]]
+    deleted = _deleted(folder, source)
     known = _Known.load(path)
     states = dict(_states(path, expected, known, now_ns, _hasher(verify, expected, progress)))
     known.save()
@@ -107,7 +108,10 @@ def ledger(
     told = None if source is None else {key: value for key, value in source.items() if key != "segments"}
     return Ledger(
         recording.id, recording.name, path.name, running, told,
-        tuple(_stream(folder, recording, s.name, expected, states, tails) for s in recording.streams),
+        tuple(
+            _stream(folder, recording, _Held(s.name, expected, states, tails, deleted))
+            for s in recording.streams
+        ),
         tuple(
             FileLedger(s.filename, s.stream, s.index, s.rows, s.size_bytes, s.sha256, states[s.filename])
             for s in expected
@@ -187,22 +191,37 @@ def _state(file: Path, segment: Segment, known: _Known, now_ns: int, check: Hash
     return DIFFERS
 
 
-def _stream(
-    folder: RecordingFolder,
-    recording: Recording,
-    stream: str,
-    expected: Sequence[Segment],
-    states: Mapping[str, str],
-    tails: Mapping[tuple[str, int], Piece],
-) -> StreamLedger:
-    segments = [segment for segment in expected if segment.stream == stream]
+def _deleted(folder: RecordingFolder, source: Mapping[str, Any] | None) -> list[Segment]:
+    """Return which segments are not here on purpose: of a mirror, what its source deleted before it came."""
+    if source is None:
+        return [one.segment for one in folder.deleted()]
+    return [segment_from_dict(one) for one in source.get("deleted") or ()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What there is and was of one stream."""
+
+    stream: str
+    expected: Sequence[Segment]
+    states: Mapping[str, str]
+    tails: Mapping[tuple[str, int], Piece]
+    deleted: Sequence[Segment]
+
+
+def _stream(folder: RecordingFolder, recording: Recording, all_: _Held) -> StreamLedger:
+    stream, states = all_.stream, all_.states
+    segments = [segment for segment in all_.expected if segment.stream == stream]
+    deleted = [segment for segment in all_.deleted if segment.stream == stream]
     there = [s for s in segments if states[s.filename] in (VERIFIED, HELD)]
     pieces = {(s.stream, s.index): Piece(s.runs, s.rows) for s in segments}
-    mine = {key: piece for key, piece in tails.items() if key[0] == stream}
-    gaps = list(with_reasons(list(gaps_between(stream, {**pieces, **mine})), folder))
+    whole = {**pieces, **{(s.stream, s.index): Piece(s.runs, s.rows) for s in deleted}}
+    mine = {key: piece for key, piece in all_.tails.items() if key[0] == stream}
+    gaps = list(with_reasons(list(gaps_between(stream, {**whole, **mine})), folder))
     why = {MISSING: "never fetched" if folder.mirrored else "file gone", DIFFERS: "file changed"}
     not_here = [s for s in segments if states[s.filename] not in (VERIFIED, HELD)]
     lost = _joined(row for s in not_here for row in _of(s, why[states[s.filename]]))
+    lost += _joined(row for s in deleted for row in _of(s, DELETED))
     told = [_until_a_row(one, segments) for one in _told(folder, recording, stream)]
     known = {(one.epoch, one.from_seq) for one in told}  # with their times, which the numbers alone lack
     lost += [
@@ -213,7 +232,7 @@ def _stream(
     tail_rows = sum(piece.rows for piece in mine.values())
     return StreamLedger(
         stream, len(epochs),
-        sum(s.rows for s in segments) + tail_rows + sum(g.rows or 0 for g in gaps),
+        sum(s.rows for s in (*segments, *deleted)) + tail_rows + sum(g.rows or 0 for g in gaps),
         sum(s.rows for s in there) + tail_rows,
         sum(s.rows for s in there if states[s.filename] == VERIFIED),
         tail_rows,

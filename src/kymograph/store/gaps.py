@@ -16,6 +16,9 @@ from kymograph.model.clock import Clock
 from kymograph.model.event import Event
 from kymograph.model.limits import GAP_EVENTS_PER_S_MAX
 
+DELETED: Final = "deleted by retention"
+"""The reason of rows that were sealed and are not here any more, on purpose. No event tells it: the manifest
+does."""
 SOURCE: Final = "recorder"
 """The `source` of events that the store makes."""
 _SECOND_NS: Final = 1_000_000_000

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from kymograph.store.gaps import DELETED
+
 VERIFIED, HELD, MISSING, DIFFERS = "verified", "held", "missing", "differs"
 """States of a file: hashed and unchanged since, there with the right size, not there, not what was sealed."""
 QUIET: Final = frozenset({"device silent", "paused", "stopped", "epoch"})
@@ -113,15 +115,18 @@ class Ledger:
         text = f"{_spaced(len(held))} of {_spaced(len(self.files))} files, {_spaced(rows)} rows"
         lost = [missing for missing in self.missing if not missing.quiet]
         quiet = len(self.missing) - len(lost)
+        deleted = [missing.rows or 0 for missing in lost if missing.reason == DELETED]
+        lost = [missing for missing in lost if missing.reason != DELETED]
         known = [missing.rows for missing in lost if missing.rows is not None]
         unknown = [missing for missing in lost if missing.rows is None]
         if known:
             text += f", {_spaced(sum(known))} rows missing in {_count(len(known), 'place')}"
         elif not unknown:
-            text += ", nothing missing" if self.complete else ", files missing or changed"
+            text += ", nothing missing" if self.fetched else ", files missing or changed"
         if unknown:
             reasons = ", ".join(dict.fromkeys(missing.reason for missing in unknown))
             text += f", rows of unknown number missing in {_count(len(unknown), 'place')} ({reasons})"
+        text += f"; {_spaced(sum(deleted))} rows deleted by retention" if deleted else ""
         text += f"; {_count(quiet, 'silence')}" if quiet else ""
         return text + ("; still running" if self.running else "")
 

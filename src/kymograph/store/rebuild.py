@@ -63,10 +63,11 @@ def rebuild(data: DataFolder, clock: Clock, progress: Callable[[str], None] = la
 def _adopt_all(folder: RecordingFolder, clock: Clock, done: Rebuilt) -> None:
     recording = folder.recording()
     try:
-        listed, replaced = folder.manifest()
+        (listed, replaced), deleted = folder.manifest(), folder.deleted()
     except (NotFound, Corrupt):
-        listed, replaced = [], []
+        listed, replaced, deleted = [], [], []
     known = {*replaced, *(segment.filename for segment in listed)}
+    known |= {one.segment.filename for one in deleted}
     adopted: list[Segment] = []
     for path in folder.sealed_files(formats.of(recording).suffix):
         stream = _stream_of(path, recording)
@@ -82,7 +83,7 @@ def _adopt_all(folder: RecordingFolder, clock: Clock, done: Rebuilt) -> None:
         return
     adopted = [replace(segment, sealed_ns=clock.now_ns()) for segment in adopted]
     segments = sorted([*listed, *adopted], key=lambda s: (s.stream, s.index))
-    folder.write_manifest(recording.id, segments, replaced)
+    folder.write_manifest(recording.id, segments, replaced, deleted)
     names = [segment.filename for segment in adopted]
     text = f"{len(names)} sealed files were in no manifest; they are listed again, their rows numbered anew"
     folder.events.append(make_event(clock, "alarm", {"text": text, "files": names}))

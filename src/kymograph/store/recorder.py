@@ -185,6 +185,15 @@ class Recorder:
         disk.segments.update(changed)
         return changed
 
+    def pin(self, pinned: bool) -> Recording:
+        """Keep retention from the recording, or no more, durably, and return it."""
+        disk = self._started()
+        with self._guard:
+            changed = replace(self._recording, pinned=pinned)
+            disk.folder.write_recording(changed)
+            self._recording = changed
+        return changed
+
     def status(self) -> RecorderStatus:
         """Return how far it has got.
 

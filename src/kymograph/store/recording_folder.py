@@ -1,13 +1,14 @@
 """The folder of one recording: what its files are called, and how they change without ever being half.
 
     recording.json    what was asked for and how it ended
-    manifest.json     {"recording_id", "segments": […], "replaced": [names]}
+    manifest.json     {"recording_id", "segments": […], "replaced": [names], "deleted": […]}
     SHA256SUMS        the same hashes as `sha256sum -c` reads them
     events.jsonl      what happened
     <stream>_00000.journal | .<suffix> | .preview   (the last two: `file_stem` if the recording has one)
 
 `replaced` names files whose rows are in a merged file; they are deleted after the manifest says so, and if
-a crash comes in between, by the next start.
+a crash comes in between, by the next start. `deleted`, left out if there are none, are segments that were
+deleted to make room, as they were listed, with when and why.
 Which file holds a row? A sealed file only once the manifest lists it; until then its journal.
 """
 
@@ -25,7 +26,14 @@ from typing import Any, Final
 
 from kymograph.model.errors import Corrupt, InvalidInput, KymographError, NotFound
 from kymograph.model.names import safe_name
-from kymograph.model.recording import Recording, Segment, recording_from_dict, segment_from_dict
+from kymograph.model.recording import (
+    DeletedSegment,
+    Recording,
+    Segment,
+    deleted_from_dict,
+    recording_from_dict,
+    segment_from_dict,
+)
 from kymograph.store import journal
 from kymograph.store.durable import TMP_SUFFIX, fsync_folder, remove_durably, storage_error, write_durably
 from kymograph.store.event_log import EventLog
@@ -147,11 +155,18 @@ class RecordingFolder:
         return _read(self.path / RECORDING_FILE, recording_from_dict)
 
     def write_manifest(
-        self, recording_id: str, segments: Iterable[Segment], replaced: Iterable[str] = ()
+        self,
+        recording_id: str,
+        segments: Iterable[Segment],
+        replaced: Iterable[str] = (),
+        deleted: Iterable[DeletedSegment] = (),
     ) -> None:
         """Replace `manifest.json`, then `SHA256SUMS`, durably."""
         listed = list(segments)
-        frame = json.dumps({"recording_id": recording_id, "replaced": list(replaced)})[:-1]
+        whole: dict[str, Any] = {"recording_id": recording_id, "replaced": list(replaced)}
+        if gone := [one.to_dict() for one in deleted]:
+            whole["deleted"] = gone
+        frame = json.dumps(whole)[:-1]
         # One by one: encoding thousands of segments in one call would hold up every other thread meanwhile.
         text = f'{frame}, "segments": [\n' + ",\n".join(map(_encoded, listed)) + "\n]}\n"
         write_durably(self.path / MANIFEST_FILE, text.encode())
@@ -170,6 +185,47 @@ class RecordingFolder:
             return [segment_from_dict(s) for s in plain["segments"]], list(plain.get("replaced") or ())
 
         return _read(self.path / MANIFEST_FILE, parse)
+
+    def deleted(self) -> list[DeletedSegment]:
+        """Read from the manifest which segments were deleted to make room.
+
+        Raises:
+            NotFound, Corrupt: as `manifest`.
+        """
+
+        def parse(plain: dict[str, Any]) -> list[DeletedSegment]:
+            return [deleted_from_dict(one) for one in plain.get("deleted") or ()]
+
+        return _read(self.path / MANIFEST_FILE, parse)
+
+    def delete_sealed(
+        self, recording_id: str, filenames: Iterable[str], reason: str, now_ns: int
+    ) -> list[Segment]:
+        """Delete sealed files, and return them; the manifest lists them as deleted first.
+
+        Killed in between, a file is still there and `deleted`: asked again, it goes.
+
+        Raises:
+            StorageError: the disk.
+        """
+        names = set(filenames)
+        listed, replaced = self.manifest()
+        deleted = self.deleted()
+        gone = [segment for segment in listed if segment.filename in names]
+        if gone:
+            deleted += [DeletedSegment(segment, now_ns, reason) for segment in gone]
+            left = [segment for segment in listed if segment.filename not in names]
+            self.write_manifest(recording_id, left, replaced, deleted)
+        for one in deleted:
+            if one.segment.filename in names:
+                path = self.path / one.segment.filename
+                remove_durably(path)
+                remove_durably(path.with_name(path.stem + PREVIEW_SUFFIX))
+        try:
+            fsync_folder(self.path)
+        except OSError as error:
+            raise storage_error(error, self.path) from error
+        return gone
 
     def totals(self) -> tuple[int, int, int]:
         """Return how many segments are listed, their rows and their bytes; cheaper than `manifest`.

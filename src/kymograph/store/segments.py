@@ -71,6 +71,7 @@ class Segments:
         self._told = told
         self._condition = threading.Condition()
         self._listed, self._replaced = folder.manifest()
+        self._deleted = folder.deleted()
         self._queued: set[tuple[str, int]] = set()
         self._failed: set[tuple[str, int]] = set()
         self._merging = 0
@@ -158,7 +159,7 @@ class Segments:
         if segment is not None:
             others = [s for s in self._listed if (s.stream, s.index) != key]
             listed = sorted([*others, segment], key=lambda s: (s.stream, s.index))
-            self._folder.write_manifest(self._recording.id, listed, self._replaced)
+            self._folder.write_manifest(self._recording.id, listed, self._replaced, self._deleted)
             self._listed = listed
         remove_durably(self._folder.journal_path(*key))
 
@@ -204,7 +205,7 @@ class Segments:
         gone = [s.filename for s in self._listed if s.stream == stream]
         replaced = [name for name in (*self._replaced, *gone) if name != merged.filename]
         listed = sorted([*others, merged], key=lambda s: (s.stream, s.index))
-        self._folder.write_manifest(self._recording.id, listed, replaced)
+        self._folder.write_manifest(self._recording.id, listed, replaced, self._deleted)
         self._listed, self._replaced = listed, replaced
         remove_replaced(self._folder, replaced)
 

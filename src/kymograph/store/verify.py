@@ -14,7 +14,7 @@ from kymograph.model.block import Cursor
 from kymograph.model.errors import KymographError, NotFound
 from kymograph.model.recording import Recording, Run, Segment
 from kymograph.store import formats
-from kymograph.store.gaps import Gap, between
+from kymograph.store.gaps import DELETED, Gap, between
 from kymograph.store.journal import JournalHead, read_blocks
 from kymograph.store.recording_folder import RecordingFolder, all_recordings
 from kymograph.store.salvage import DAMAGED_SUFFIX, scan
@@ -136,6 +136,8 @@ def _check(folder: RecordingFolder, counter: _Counter) -> RecordingCheck:
         recording = folder.recording()
         journals = folder.journals()  # before the manifest: a journal sealed meanwhile is then in both
         segments, replaced = folder.manifest()
+        deleted = [one.segment for one in folder.deleted()]
+        replaced += [segment.filename for segment in deleted]
         files = [*_sealed(folder, segments, counter), *_extra(folder, recording, segments, replaced)]
         pieces = {(s.stream, s.index): Piece(s.runs, s.rows) for s in segments}
         checks: list[JournalCheck] = []
@@ -145,11 +147,12 @@ def _check(folder: RecordingFolder, counter: _Counter) -> RecordingCheck:
                 checks.append(found[0])
                 pieces[key] = found[1]
         checks.extend(_put_aside(folder))
-        gaps = [gap for stream in recording.streams for gap in gaps_between(stream.name, pieces)]
+        whole = {**pieces, **{(s.stream, s.index): Piece(s.runs, s.rows) for s in deleted}}
+        gaps = [gap for stream in recording.streams for gap in gaps_between(stream.name, whole)]
         return RecordingCheck(
             folder.path.name, recording.id, recording.name, recording.ended, "",
             sum(piece.rows for piece in pieces.values()), tuple(files), tuple(checks),
-            tuple(with_reasons(gaps, folder)),
+            (*with_reasons(gaps, folder), *_deleted(deleted)),
         )  # fmt: skip
     except KymographError as error:
         return RecordingCheck(folder.path.name, error=str(error))
@@ -219,6 +222,14 @@ def _journal(path: Path, head: JournalHead) -> tuple[JournalCheck, Piece] | None
         return None
     check = JournalCheck(path.name, found.frames, found.rows, found.tail_bytes, found.damaged)
     return check, Piece(tally.runs, tally.rows)
+
+
+def _deleted(segments: Sequence[Segment]) -> Iterator[Gap]:
+    for segment in segments:
+        ends = [*(run.row for run in segment.runs[1:]), segment.rows]
+        for run, end in zip(segment.runs, ends, strict=True):
+            rows = end - run.row
+            yield Gap(segment.stream, run.epoch, run.seq, run.seq + rows, rows, DELETED)
 
 
 def _put_aside(folder: RecordingFolder) -> Iterator[JournalCheck]:

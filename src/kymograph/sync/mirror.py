@@ -12,7 +12,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TextIO
 
@@ -189,6 +189,7 @@ class Mirror:
         except NotFound:
             return self._gone(id)
         folder = self._folder(offer)
+        offer = _with_what_is_here(offer, folder)
         progress = self.seen.setdefault(id, Progress(id, offer.recording.name, folder.path))
         progress.running, progress.errors = offer.running, []
         folder.describe(offer.recording)
@@ -237,7 +238,7 @@ class Mirror:
             "last_contact_ns": time.time_ns(), "state": progress.state,
             "error": "; ".join(progress.errors[:3]),
         }  # fmt: skip
-        if folder.note(source, offer.segments):
+        if folder.note(source, offer.segments, offer.deleted):
             self._source.report(offer.id, progress.report())
 
     # -- sealed files --------------------------------------------------------------------------------------
@@ -303,6 +304,14 @@ class Mirror:
             if found.offset < size:
                 folder.set_aside(file.filename)  # another journal under the same name
             return folder.extend(file.filename, found.pieces, found.offset)
+
+
+def _with_what_is_here(offer: Offer, folder: MirrorFolder) -> Offer:
+    """Return the offer with what its source has deleted to make room, and is here: here it stays."""
+    here = tuple(segment for segment in offer.deleted if not folder.lacks(segment))
+    gone = tuple(segment for segment in offer.deleted if segment not in here)
+    segments = sorted((*offer.segments, *here), key=lambda segment: (segment.stream, segment.index))
+    return replace(offer, segments=tuple(segments), deleted=gone)
 
 
 def _lock(path: Path) -> TextIO:

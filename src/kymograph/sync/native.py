@@ -51,7 +51,8 @@ class Native:
             recording = recording_from_dict(self._cached(f"{_path(id)}/files/recording.json").json())
             manifest = self._cached(f"{_path(id)}/manifest").json()
             segments = tuple(segment_from_dict(one) for one in manifest["segments"])
-        return Offer(recording, recording.running, segments)
+            deleted = tuple(segment_from_dict(one) for one in manifest.get("deleted") or ())
+        return Offer(recording, recording.running, segments, deleted)
 
     def _cached(self, path: str) -> Answer:
         before = self._answers.get(path)

@@ -20,6 +20,8 @@ class Offer:
     recording: Recording
     running: bool
     segments: tuple[Segment, ...]
+    deleted: tuple[Segment, ...] = ()
+    """What it had, and has deleted to make room."""
 
     @property
     def id(self) -> str:

@@ -131,15 +131,21 @@ class MirrorFolder:
             pass
         self._files.write_recording(recording)
 
-    def note(self, source: Mapping[str, Any], segments: Sequence[Segment]) -> bool:
-        """Keep what is known of the source, and what it has; if nothing but the time is new, only every few
-        seconds. Return whether it was kept."""
-        now_s, what = time.monotonic(), ({**source, "last_contact_ns": 0}, segments)
+    def note(
+        self, source: Mapping[str, Any], segments: Sequence[Segment], deleted: Sequence[Segment] = ()
+    ) -> bool:
+        """Keep what is known of the source, what it has, and what it deleted before it came here.
+
+        If nothing but the time is new, only every few seconds. Return whether it was kept.
+        """
+        now_s, what = time.monotonic(), ({**source, "last_contact_ns": 0}, segments, deleted)
         known_s, known = self._noted
         new = what != known
         if not new and now_s < known_s + _NOTE_S:
             return False
         said = {"version": 1, **source, "segments": [segment.to_dict() for segment in segments]}
+        if deleted:
+            said["deleted"] = [segment.to_dict() for segment in deleted]
         write_durably(self.path / MIRROR_FILE, json.dumps(said).encode())
         self._noted = now_s, what
         return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -74,9 +75,11 @@ class Recordings:
         self._catalog = Catalog.open(folder.path)
         self._table = table
         self._clock = clock
-        self._told = Told(on_event, lambda recording, _: self._refresh(recording.id), self._ended)
+        self._told = Told(on_event, lambda recording, _: self.refresh(recording.id), self._ended)
         self._sealer = Sealer(clock, on_event)
         self._lock = threading.Lock()
+        self._changing = threading.Lock()
+        """Held while files of an ended recording change."""
         self._running: dict[str, Recorder] = {}
         self._reserved: dict[str, Recording] = {}
         """Recordings that are about to begin."""
@@ -148,7 +151,7 @@ class Recordings:
         with self._lock:
             self._running[recording.id] = recorder
             self._reserved.pop(recording.id, None)
-        self._refresh(recording.id)
+        self.refresh(recording.id)
         return recorder
 
     def _plan(
@@ -241,17 +244,36 @@ class Recordings:
 
     def annotate(self, recording_id: str, changes: Mapping[str, Any]) -> Recording:
         """Merge keys into a recording's metadata; a value of None takes the key away."""
-        recorder, files = self.find(recording_id), self.files(recording_id)
-        recording = files.recording() if recorder is None else recorder.recording
-        merged = {**recording.metadata, **changes}
-        metadata = {key: value for key, value in merged.items() if value is not None}
-        if recorder is not None:
-            changed = recorder.annotate(metadata)
-        else:
-            changed = replace(recording, metadata=metadata)
-            files.write_recording(changed)
-        self._refresh(recording_id)
+        with self.unchanging(recording_id) as recorder:
+            files = self.files(recording_id)
+            recording = files.recording() if recorder is None else recorder.recording
+            merged = {**recording.metadata, **changes}
+            metadata = {key: value for key, value in merged.items() if value is not None}
+            if recorder is not None:
+                changed = recorder.annotate(metadata)
+            else:
+                changed = replace(recording, metadata=metadata)
+                files.write_recording(changed)
+        self.refresh(recording_id)
         return changed
+
+    def pin(self, recording_id: str, pinned: bool) -> Recording:
+        """Keep retention from a recording, running or ended, or no more."""
+        with self.unchanging(recording_id) as recorder:
+            files = self.files(recording_id)
+            if recorder is not None:
+                changed = recorder.pin(pinned)
+            else:
+                changed = replace(files.recording(), pinned=pinned)
+                files.write_recording(changed)
+        self.refresh(recording_id)
+        return changed
+
+    @contextmanager
+    def unchanging(self, recording_id: str) -> Generator[Recorder | None]:
+        """Keep others from changing the files of ended recordings; give the recorder if it is running."""
+        with self._changing:
+            yield self.find(recording_id)
 
     def add_event(self, recording_id: str, event: Event) -> None:
         """Add an event to a recording, running or ended, durable on return."""
@@ -263,7 +285,7 @@ class Recordings:
         files.events.append(event)
         files.events.close()
 
-    def _refresh(self, recording_id: str) -> None:
+    def refresh(self, recording_id: str) -> None:
         """Have the catalog read a recording's folder again; it is only an index, so a failure is no loss."""
         recorder = self.find(recording_id)
         try:
@@ -272,7 +294,7 @@ class Recordings:
             log.warning("the catalog is behind: %s", error)
 
     def _ended(self, recording: Recording) -> None:
-        self._refresh(recording.id)
+        self.refresh(recording.id)
         with self._lock:
             self._running.pop(recording.id, None)
             self._beside.discard(recording.id)
@@ -300,7 +322,8 @@ class Recordings:
         """
         if self.find(recording_id) is not None:
             raise Conflict("the recording is still running", hint="stop it first", reason="running")
-        self.files(recording_id).delete()
+        with self._changing:
+            self.files(recording_id).delete()
         self._catalog.remove(recording_id)
 
     def shutdown(self, timeout_s: float) -> None:

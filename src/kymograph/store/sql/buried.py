@@ -17,9 +17,18 @@ def ranges(connection: Connection, place: Place) -> Ranges:
     """Return the rows of a stream that its station has deleted."""
     c = events.c
     asked = select(c.body).where(c.station == place.station, c.kind == KIND)
-    return Ranges(
-        pair for body in connection.execute(asked).scalars() if (pair := _range_of(body, place)) is not None
-    )
+    return Ranges(pair for body in connection.execute(asked).scalars() for pair in _ranges_of(body, place))
+
+
+def _ranges_of(body: Any, place: Place) -> list[tuple[int, int]]:
+    """Return the ranges that a tombstone names; all from its first to its last row if it names none."""
+    whole = _range_of(body, place)
+    if whole is None:
+        return []
+    try:
+        return [(int(first), int(last)) for first, last in body.get("ranges") or (whole,)]
+    except (TypeError, ValueError):
+        return [whole]
 
 
 def _range_of(body: Any, place: Place) -> tuple[int, int] | None:

@@ -91,6 +91,30 @@ class Database:
         with self._translated(), self.engine.connect() as connection, connection.begin():
             yield connection
 
+    @contextmanager
+    def alone(self) -> Generator[Any]:
+        """Have a connection of the driver, outside of any transaction: to keep house.
+
+        On SQLite nobody else writes meanwhile; be short. See `begin` for what it raises.
+        """
+        with self._translated(), self._sole_writer():
+            lent = self.engine.raw_connection()
+            driver: Any = lent.driver_connection
+            try:
+                if self.dialect == POSTGRESQL:
+                    driver.autocommit = True
+                yield driver
+            except Exception as error:
+                wrapped = DBAPIError.instance(None, None, error, self._driver_error())
+                raise wrapped from error
+            finally:
+                if self.dialect == POSTGRESQL and not driver.closed:
+                    driver.autocommit = False
+                lent.close()
+
+    def _driver_error(self) -> type[Exception]:
+        return self.engine.dialect.loaded_dbapi.Error
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()

@@ -283,12 +283,17 @@ class RecordingOut(Answer):
     merge: bool
     metadata: dict[str, Any]
     origin: dict[str, Any]
+    pinned: bool = False
+    """Whether retention leaves it alone."""
 
 
 class MetadataIn(Wish):
-    """Notes to add to a recording; a key set to null is removed."""
+    """What to change of a recording."""
 
-    metadata: Notes
+    metadata: Notes = Field(default_factory=dict)
+    """Notes to add; a key set to null is removed."""
+    pinned: bool | None = None
+    """Keep retention from it, or no more."""
 
 
 class DriverOut(Answer):

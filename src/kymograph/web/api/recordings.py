@@ -112,10 +112,14 @@ def recording(front: FrontDep, id: Id) -> dict[str, Any]:
     return _said(front, {"id": id})
 
 
-@router.patch("/{id}", response_model=RecordingOut, responses=problems(404), dependencies=[needs(RECORD)])
-def annotate(front: FrontDep, id: Id, change: MetadataIn) -> dict[str, Any]:
-    """Add notes to a recording, running or ended; a key set to null is removed."""
-    return _said(front, front.engine.annotate(id, change.metadata))
+@router.patch("/{id}", response_model=RecordingOut, responses=problems(404))
+def change(front: FrontDep, id: Id, caller: Recorder, change: MetadataIn) -> dict[str, Any]:
+    """Add notes to a recording, running or ended, and pin it: retention leaves alone what is pinned."""
+    if change.pinned is not None:
+        front.engine.retention.pin(id, change.pinned, caller.name)
+    if change.metadata or change.pinned is None:
+        front.engine.annotate(id, change.metadata)
+    return _said(front, {"id": id})
 
 
 @router.delete("/{id}", status_code=204, responses=problems(404, 409), dependencies=[needs(ADMIN)])
