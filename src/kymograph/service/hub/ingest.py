@@ -216,13 +216,16 @@ def _insert_readings(
     return _Counted(len(found), added.inserted, max((row.time_ns for row in found), default=None))
 
 
+def _time(row: Any) -> int:
+    return row.time_ns
+
+
 def note_newest(connection: Connection, found: Sequence[Any], now_ns: int) -> None:
     """Note what each device showed last; what is dated into the future does not count."""
     newest: dict[str, Any] = {}
     latest_ns = now_ns + int(FUTURE_S_MAX * 1e9)
-    for row in found:
-        known = newest.get(row.device_id)
-        if row.time_ns <= latest_ns and (known is None or row.time_ns > known.time_ns):
+    for row in sorted(found, key=_time):
+        if row.time_ns <= latest_ns:
             newest[row.device_id] = row
     for name in sorted(newest):
         stations.showed(connection, name, newest[name].time_ns, bytes(newest[name].payload), now_ns)

@@ -6,7 +6,7 @@ A payload is passed on as the JSON text it came as; PostgreSQL keeps its meaning
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -23,29 +23,40 @@ from sqlalchemy import (
     text,
     tuple_,
 )
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.sql import ColumnElement
 
 from kymograph.store.sql import months, rollups
+from kymograph.store.sql.buckets import HOUR_NS
 from kymograph.store.sql.database import POSTGRESQL
 from kymograph.store.sql.migrations.readings_table import LOCAL_TIME
 from kymograph.store.sql.tables import readings as table
 
-COPY_ROWS_MIN: Final = 3600
-"""From so many rows on PostgreSQL takes them faster by COPY into a table aside."""
+COPY_ROWS_MIN: Final = 1000
+"""From so many rows on PostgreSQL takes them faster by COPY."""
 _ADD_ON_SQLITE: Final = (
     "INSERT INTO readings (device_id, time_ns, local_ns, payload) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING"
 )
-_ADD: Final = """INSERT INTO readings (device_id, time_ns, local_ns, payload)
+_HOUR: Final = "time_ns - mod(mod(time_ns, 3600000000000) + 3600000000000, 3600000000000)"
+_ADD: Final = """WITH new AS (
+    INSERT INTO readings (device_id, time_ns, local_ns, payload)
     SELECT device_id, time_ns, local_ns, payload FROM {source} ORDER BY device_id, time_ns
-    ON CONFLICT DO NOTHING"""
-"""In the order of the key: two that add the same rows wait for one another, and never both."""
+    ON CONFLICT DO NOTHING RETURNING device_id, time_ns
+), marks AS (
+    INSERT INTO dirty (device_id, start_ns) SELECT DISTINCT device_id, {hour} FROM new
+) SELECT count(*) FROM new"""
+"""In the order of the key: two that add the same rows wait for one another, and never both. Hours with new
+rows are marked as `rollups.mark_dirty` does it."""
 _JSON_ROWS: Final = (
     "jsonb_to_recordset(%s::jsonb) AS r(device_id text, time_ns bigint, local_ns bigint, payload jsonb)"
 )
+_ADD_JSON: Final = _ADD.format(source=_JSON_ROWS, hour=_HOUR)
+_ADD_ASIDE: Final = _ADD.format(source="readings_aside", hour=_HOUR)
 _ASIDE: Final = """CREATE TEMP TABLE IF NOT EXISTS readings_aside
     (device_id text, time_ns bigint, local_ns bigint, payload jsonb) ON COMMIT DELETE ROWS"""
-_ESCAPES: Final = ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r"))
-"""What has a meaning in COPY's text format."""
+_COPY: Final = "COPY {table} (device_id, time_ns, local_ns, payload) FROM STDIN"
+_SPACES: Final = bytes.maketrans(b"\t\n\r", b"   ")
+"""Between the words of JSON these are all one; COPY's text format has its own use for them."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -100,44 +111,71 @@ def insert_readings(connection: Connection, rows: Sequence[Reading]) -> Added:
     if connection.dialect.name != POSTGRESQL:
         values = [(r.device_id, r.time_ns, r.local_ns, bytes(r.payload).decode()) for r in rows]
         inserted = connection.exec_driver_sql(_ADD_ON_SQLITE, values).rowcount
+        if inserted:
+            _mark(connection, rows)
     else:
         months.ensure(connection, (row.time_ns for row in rows))
-        add = _copy if len(rows) >= COPY_ROWS_MIN else _add_as_json
+        add = _load if len(rows) >= COPY_ROWS_MIN else _add_as_json
         inserted = add(connection, rows)
-    if inserted:
-        by_device = sorted(rows, key=lambda row: row.device_id)
-        for device_id, of_device in itertools.groupby(by_device, key=lambda row: row.device_id):
-            rollups.mark_dirty(connection, device_id, (row.time_ns for row in of_device))
     return Added(inserted, len(rows) - inserted)
+
+
+def _mark(connection: Connection, rows: Sequence[Reading]) -> None:
+    hours = {(row.device_id, row.time_ns // HOUR_NS) for row in rows}
+    for device_id, of_device in itertools.groupby(sorted(hours), key=lambda pair: pair[0]):
+        rollups.mark_dirty(connection, device_id, [hour * HOUR_NS for _, hour in of_device])
 
 
 def _add_as_json(connection: Connection, rows: Sequence[Reading]) -> int:
     body = msgspec.json.encode(rows).decode()
-    return connection.exec_driver_sql(_ADD.format(source=_JSON_ROWS), (body,)).rowcount
+    return connection.exec_driver_sql(_ADD_JSON, (body,)).scalar_one()
 
 
-def _copy(connection: Connection, rows: Sequence[Reading]) -> int:
-    connection.exec_driver_sql(_ASIDE)
+def _load(connection: Connection, rows: Sequence[Reading]) -> int:
+    """Add many rows: at once into the table, as if all were new; if one is not, by way of a table aside."""
+    rows = sorted(rows, key=_key)
+    text = b"".join([_line(row) for row in rows])
+    try:
+        with connection.begin_nested():
+            _copy(connection, "readings", text)
+    except IntegrityError:
+        connection.exec_driver_sql(_ASIDE)
+        _copy(connection, "readings_aside", text)
+        inserted = connection.exec_driver_sql(_ADD_ASIDE).scalar_one()
+        connection.exec_driver_sql("TRUNCATE readings_aside")
+        return inserted
+    _mark(connection, rows)
+    return len(rows)
+
+
+def _key(row: Reading) -> tuple[str, int]:
+    return row.device_id, row.time_ns
+
+
+def _copy(connection: Connection, into: str, text: bytes) -> None:
     driver: Any = connection.connection.driver_connection
-    with driver.cursor() as cursor:
-        with cursor.copy("COPY readings_aside FROM STDIN") as copy:
-            copy.write(b"".join(_lines(rows)))
-    inserted = connection.exec_driver_sql(_ADD.format(source="readings_aside")).rowcount
-    connection.exec_driver_sql("TRUNCATE readings_aside")
-    return inserted
+    wrong: type[Exception] = connection.dialect.loaded_dbapi.Error
+    try:
+        with driver.cursor() as cursor, cursor.copy(_COPY.format(table=into)) as copy:
+            copy.write(text)
+    except wrong as error:  # past SQLAlchemy, which would have given it its own name
+        raise DBAPIError.instance(
+            _COPY, None, error, wrong, dialect=connection.dialect, connection_invalidated=bool(driver.closed)
+        ) from error
 
 
-def _lines(rows: Sequence[Reading]) -> Iterable[bytes]:
-    for row in rows:
-        yield b"%b\t%d\t%d\t%b\n" % (
-            _escaped(row.device_id.encode()), row.time_ns, row.local_ns, _escaped(bytes(row.payload)),
-        )  # fmt: skip
+def _line(row: Reading) -> bytes:
+    payload = bytes(row.payload).translate(_SPACES).replace(b"\\", b"\\\\")
+    return b"%b\t%d\t%d\t%b\n" % (_escaped(row.device_id), row.time_ns, row.local_ns, payload)
 
 
-def _escaped(value: bytes) -> bytes:
-    for plain, escaped in _ESCAPES:
-        value = value.replace(plain, escaped)
-    return value
+def _escaped(text: str) -> bytes:
+    plain = text.encode()
+    if plain.isalnum():
+        return plain
+    for byte, said in ((b"\\", b"\\\\"), (b"\n", b"\\n"), (b"\t", b"\\t"), (b"\r", b"\\r")):
+        plain = plain.replace(byte, said)
+    return plain
 
 
 # -- asking ------------------------------------------------------------------------------------------------
