@@ -8,11 +8,10 @@ import { streams } from "../station/state.js";
 import { Refusal, refusals } from "./refusals.js";
 
 const refused = refusals();
-const STALE = /\b(old|lost|silent|missing|not known|unknown|no value|stale)\b/;
 
 /** The state for people: a latched trip whose cause is gone is told apart from one that is dangerous now. */
-export function stateOf({ state, latched, margin, now, kind }) {
-  if (STALE.test(now)) return "stale";
+export function stateOf({ state, latched, margin, stale, kind }) {
+  if (stale) return "stale";
   if (state === "ok") return "clear";
   if (state === "pending") return "waiting";
   if (kind === "permit") return latched ? "latched" : "holds back";
