@@ -20,7 +20,7 @@ Bytes = npt.NDArray[np.uint8]
 Places = npt.NDArray[np.intp]
 
 _RUN_BYTES_MAX: Final = 254
-_PAD_BYTES: Final = 256
+_PAD: Final = b"\1" * 256
 """More than a code can point beyond the end."""
 EVEN_BYTES_MAX: Final = 32_768
 """What `decode_even` takes at once."""
@@ -71,7 +71,7 @@ def decode(stuffed: bytes) -> bytearray | None:
 
 @cache
 def _places() -> Places:
-    return np.arange(EVEN_BYTES_MAX + _PAD_BYTES)
+    return np.arange(EVEN_BYTES_MAX + len(_PAD))
 
 
 def decode_even(data: bytes, count: int, each: int) -> Bytes | None:
@@ -84,9 +84,8 @@ def decode_even(data: bytes, count: int, each: int) -> Bytes | None:
         return None
     if data.count(0, 0, size) != count or data[each - 1 : size : each].count(0) != count:
         return None
-    out = np.ones(size + _PAD_BYTES, np.uint8)
-    out[:size] = np.frombuffer(data, np.uint8, size)
-    here = _places()[: size + _PAD_BYTES]
+    out = np.frombuffer(bytearray(data[:size] + _PAD), np.uint8)
+    here = _places()[: size + len(_PAD)]
     after = here + out
     after[each - 1 : size : each] += 1
     after[size:] = here[size:]

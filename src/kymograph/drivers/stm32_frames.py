@@ -122,6 +122,8 @@ class FrameDecoder:
         self._raw_bytes: int = 0
         self._each: int = 0
         """Of frames as the last one: their bytes on the wire, where no code is of 255."""
+        self._alike = _SAMPLES
+        """Of the same: head and checksum."""
         self._head = b""
         """How the next frame begins if it is like the last and nothing is missing."""
         self.begin()
@@ -142,33 +144,32 @@ class FrameDecoder:
         if even is None:
             return self._take_each(data, arrival_ns)
         done_bytes = len(even.values) // self._count * self._each
-        return [even, *self._take_each(data[done_bytes:], arrival_ns)]
+        self._rest = data[done_bytes:]
+        if 0 not in self._rest:
+            return [even]
+        return [even, *self._take_each(self._rest, arrival_ns)]
 
     def _take_even(self, data: bytes, arrival_ns: int) -> Run | None:
         """Return the samples of frames that are like the last and follow it without a gap, all at once.
 
         None if there are too few to be worth it, or anything is otherwise: then each is looked at by itself.
         """
-        each, size = self._each, self._raw_bytes - _CRC_BYTES
+        each, size, dt_us = self._each, self._raw_bytes - _CRC_BYTES, self.dt_us
         count = min(len(data), cobs.EVEN_BYTES_MAX) // each if self._head else 0
         raw = cobs.decode_even(data, count, each) if count >= _EVEN_MIN else None
-        if raw is None or raw.shape[1] != self._raw_bytes:
+        if raw is None:
             return None
-        plain = raw.tobytes()
-        seq, t0_us, next_us, dt_us = self._seq, 0, self._next_us, self.dt_us
-        wanted = [dt_us, self.channels, self._count]
-        for at in range(0, len(plain), self._raw_bytes):
-            kind, version, its_seq, t0_us, *shape = _SAMPLES.unpack_from(plain, at)
+        plain, at = raw.tobytes(), 0
+        seq, next_us, t0_us, span_us = self._seq, self._next_us, 0, self._count * dt_us
+        alike = (SAMPLES, VERSION, dt_us, self.channels, self._count)
+        for kind, version, its_seq, t0_us, *shape, crc in self._alike.iter_unpack(plain):
             late_us = (t0_us - next_us + 0x8000_0000 & 0xFFFF_FFFF) - 0x8000_0000
-            same = (kind, version, its_seq, shape) == (SAMPLES, VERSION, seq, wanted)
-            end = at + size
-            if (
-                not same
-                or abs(late_us) * 2 > dt_us
-                or crc16(plain[at:end]) != plain[end] | plain[end + 1] << 8
-            ):
+            if its_seq != seq or abs(late_us) * 2 > dt_us or (kind, version, *shape) != alike:
                 return None
-            seq, next_us = seq + 1 & 0xFFFF, t0_us + self._count * dt_us & 0xFFFF_FFFF
+            if crc_hqx(plain[at : at + size], _START) != crc:
+                return None
+            at += self._raw_bytes
+            seq, next_us = seq + 1 & 0xFFFF, t0_us + span_us & 0xFFFF_FFFF
         self._in_step, self._damaged = True, False
         self.counters.frames_good += count
         self._went_on(seq, t0_us, arrival_ns)
@@ -233,7 +234,9 @@ class FrameDecoder:
             pieces.append(self._opened(joined, lost_frames, late_us, dt_us, arrival_ns))
         pieces[-1].bodies.append(raw)
         self.dt_us, self._count, self._raw_bytes = dt_us, count, len(raw)
-        self._each = len(raw) + _STUFFED_BYTES
+        if self._each != len(raw) + _STUFFED_BYTES:
+            self._each = len(raw) + _STUFFED_BYTES
+            self._alike = Struct(f"{_SAMPLES.format}{size - _HEAD_BYTES}xH")
         self._went_on((seq + 1) & 0xFFFF, t0_us, arrival_ns)
 
     def _went_on(self, next_seq: int, t0_us: int, arrival_ns: int) -> None:
