@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -11,12 +11,19 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from kymograph.model.errors import KymographError
 from kymograph.model.status import STATES
 from kymograph.service.contract import StationService
+from kymograph.web.keeping_metrics import keeping_metrics, reading_metrics
 from kymograph.web.live.hub import Hub
 from kymograph.web.shipping_metrics import shipping_metrics
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
-Destinations = Sequence[Mapping[str, Any]]
+
+class Beside(NamedTuple):
+    """What the keeper tells of itself; see `read_shipping` and `read_keeping`."""
+
+    destinations: Sequence[Mapping[str, Any]] = ()
+    keeping: Mapping[str, Any] | None = None
+
 
 _HEALTH: Final = {
     "bytes_received": "Bytes read from the link",
@@ -38,14 +45,15 @@ _RECORDER_NOW: Final = {
 
 
 class _Collector:
-    def __init__(self, engine: StationService, hub: Hub, destinations: Destinations) -> None:
+    def __init__(self, engine: StationService, hub: Hub, beside: Beside) -> None:
         self._engine = engine
         self._hub = hub
-        self._destinations = destinations
+        self._beside = beside
 
     def collect(self) -> Iterable[Metric]:
         up = GaugeMetricFamily("kymograph_engine_up", "Whether the engine answers")
-        found: list[Metric] = [up, *self._live(), *shipping_metrics(self._destinations)]
+        found: list[Metric] = [up, *self._live()]
+        found += [*shipping_metrics(self._beside.destinations), *keeping_metrics(self._beside.keeping)]
         try:
             found += [*self._station(), *self._instruments(), *self._recorders()]
             up.add_metric([], 1)
@@ -61,7 +69,9 @@ class _Collector:
         yield CounterMetricFamily("kymograph_live_rows_lost", lost, value=self._hub.rows_lost)
 
     def _station(self) -> Iterable[Metric]:
-        disk = self._engine.station()["disk"]
+        told = self._engine.station()
+        yield from reading_metrics(told.get("readings"))
+        disk = told["disk"]
         for name in ("free_bytes", "total_bytes"):
             yield GaugeMetricFamily(f"kymograph_disk_{name}", "Of the data folder's disk", value=disk[name])
 
@@ -100,11 +110,8 @@ class _Collector:
                 yield family
 
 
-def exposition(engine: StationService, hub: Hub, destinations: Destinations = ()) -> bytes:
-    """Return all numbers in the text format. Blocks for the engine's answers.
-
-    `destinations` is how shipping stands with each, see `read_shipping`.
-    """
+def exposition(engine: StationService, hub: Hub, beside: Beside = Beside()) -> bytes:
+    """Return all numbers in the text format. Blocks for the engine's answers."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Collector(engine, hub, destinations))  # type: ignore[arg-type]
+    registry.register(_Collector(engine, hub, beside))  # type: ignore[arg-type]
     return generate_latest(registry)

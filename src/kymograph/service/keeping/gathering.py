@@ -88,7 +88,7 @@ class Gatherer:
             wait_s = LOOK_S
         except KymographError as error:
             wait_s = self._lost(error)
-        if time.monotonic() - self._told_at >= _TELL_S:
+        if everything or time.monotonic() - self._told_at >= _TELL_S:
             self._told_at = time.monotonic()
             write_keeping(self._data, self.status())
         return wait_s

@@ -5,12 +5,13 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import PlainTextResponse, Response
 
+from kymograph.service.keeping.keeping_state import read_keeping
 from kymograph.service.keys import READ
 from kymograph.web.api.answers import problems
 from kymograph.web.api.shipping import shipping_of
 from kymograph.web.auth import PUBLIC, needs
 from kymograph.web.front import FrontDep
-from kymograph.web.metrics import CONTENT_TYPE, exposition
+from kymograph.web.metrics import CONTENT_TYPE, Beside, exposition
 
 router = APIRouter(tags=["health"])
 
@@ -31,5 +32,6 @@ def readyz(front: FrontDep) -> str:
 @router.get("/metrics", response_class=PlainTextResponse, responses=problems(), dependencies=[needs(READ)])
 def metrics(front: FrontDep) -> Response:
     """Return counters and gauges in Prometheus' text format."""
-    destinations = shipping_of(front.config)["destinations"]
-    return Response(exposition(front.engine, front.hub, destinations), media_type=CONTENT_TYPE)
+    keeping = read_keeping(front.config.station.data) if front.config.keeps else None
+    beside = Beside(shipping_of(front.config)["destinations"], keeping)
+    return Response(exposition(front.engine, front.hub, beside), media_type=CONTENT_TYPE)

@@ -96,6 +96,8 @@ class StationOut(Answer):
     simulated: bool
     disk: Disk
     clock: dict[str, Any]
+    readings: dict[str, Any] | None = None
+    """What is composed each interval, and the newest; null where nothing is."""
 
 
 class HealthOut(Answer):
