@@ -6,6 +6,7 @@ and ends when the engine does.
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -19,6 +20,14 @@ from kymograph.config import Config
 from kymograph.link.client import EngineClient
 from kymograph.model.errors import KymographError
 from kymograph.service.archive.archive import Archive
+
+
+def _ready() -> None:
+    """Say that it answers. What was made until then is here to stay: the collector need not look at it again,
+    and so comes sooner to what connections leave behind, which is a third of this process otherwise."""
+    gc.collect()
+    gc.freeze()
+    say(READY_LINE)
 
 
 def main() -> None:
@@ -37,7 +46,7 @@ def main() -> None:
             engine,
             archive,
             socket.socket(fileno=task["fd"]),
-            ready=lambda: say(READY_LINE),
+            ready=_ready,
             say=say,
         )
     except KymographError as error:
