@@ -21,6 +21,7 @@ from kymograph.cli import (
     output,
     plot,
     recordings,
+    retention,
     sequence,
     serve,
     shipping,
@@ -61,7 +62,20 @@ def kymograph(
     """Acquire from instruments, record without losing a row, see it live, download it in any format."""
 
 
-for _module in (serve, check, doctor, drivers, simulate, mirror, shipping, view, plot, verify, stop_all):
+for _module in (
+    serve,
+    check,
+    doctor,
+    drivers,
+    simulate,
+    mirror,
+    shipping,
+    retention,
+    view,
+    plot,
+    verify,
+    stop_all,
+):
     _module.add_to(app)
 app.add_typer(recordings.app, name="recordings")
 app.add_typer(triggers.app, name="triggers")

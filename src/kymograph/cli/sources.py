@@ -132,6 +132,14 @@ class Server:
         """Return how it stands with each destination of the station."""
         return self._get("/shipping")
 
+    def retention(self) -> Plain:
+        """Return what the station's retention would delete, holds back and did."""
+        return self._get("/retention")
+
+    def retain(self) -> Plain:
+        """Have the station do a pass of retention, and return what came of it."""
+        return self.send("/retention/run", {})
+
     def events(self, recording_id: str) -> list[Plain]:
         """Return what happened during a recording, oldest first."""
         return self.items(f"/recordings/{recording_id}/events")

@@ -146,6 +146,10 @@ def _of_a_hub(config: Config) -> list[Any]:
         from kymograph.web.api import readings
 
         found.append(readings)
+    if config.keeps:
+        from kymograph.web.api import retention
+
+        found.append(retention)
     return found
 
 

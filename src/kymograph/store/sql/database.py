@@ -104,7 +104,7 @@ class Database:
                 if self.dialect == POSTGRESQL:
                     driver.autocommit = True
                 yield driver
-            except Exception as error:
+            except self._driver_error() as error:
                 wrapped = DBAPIError.instance(None, None, error, self._driver_error())
                 raise wrapped from error
             finally:
