@@ -45,8 +45,8 @@ DEVICES: dict[str, dict[str, str]] = {
     "text_line": {"rate_hz": "200"},
 }
 """Parameters of the simulators."""
-ROWS = 200
-DEADLINE_S = 15.0
+ROWS = 100
+DEADLINE_S = 20.0
 
 NAMES = registry.names()
 SIMULATED = [name for name in NAMES if name in simulators.names()]
