@@ -47,10 +47,10 @@ _ADD: Final = """WITH new AS (
 ) SELECT count(*) FROM new"""
 """In the order of the key: two that add the same rows wait for one another, and never both. Hours with new
 rows are marked as `rollups.mark_dirty` does it."""
-_JSON_ROWS: Final = (
-    "jsonb_to_recordset(%s::jsonb) AS r(device_id text, time_ns bigint, local_ns bigint, payload jsonb)"
-)
-_ADD_JSON: Final = _ADD.format(source=_JSON_ROWS, hour=_HOUR)
+_IN_COLUMNS: Final = """ROWS FROM (unnest(%s::text[]), unnest(%s::bigint[]), unnest(%s::bigint[]),
+    jsonb_array_elements(%s::jsonb)) AS r(device_id, time_ns, local_ns, payload)"""
+"""Columns as text of arrays, which is read three times as fast as records."""
+_ADD_COLUMNS: Final = _ADD.format(source=_IN_COLUMNS, hour=_HOUR)
 _ADD_ASIDE: Final = _ADD.format(source="readings_aside", hour=_HOUR)
 _ASIDE: Final = """CREATE TEMP TABLE IF NOT EXISTS readings_aside
     (device_id text, time_ns bigint, local_ns bigint, payload jsonb) ON COMMIT DELETE ROWS"""
@@ -115,7 +115,7 @@ def insert_readings(connection: Connection, rows: Sequence[Reading]) -> Added:
             _mark(connection, rows)
     else:
         months.ensure(connection, (row.time_ns for row in rows))
-        add = _load if len(rows) >= COPY_ROWS_MIN else _add_as_json
+        add = _load if len(rows) >= COPY_ROWS_MIN else _add_columns
         inserted = add(connection, rows)
     return Added(inserted, len(rows) - inserted)
 
@@ -126,9 +126,20 @@ def _mark(connection: Connection, rows: Sequence[Reading]) -> None:
         rollups.mark_dirty(connection, device_id, [hour * HOUR_NS for _, hour in of_device])
 
 
-def _add_as_json(connection: Connection, rows: Sequence[Reading]) -> int:
-    body = msgspec.json.encode(rows).decode()
-    return connection.exec_driver_sql(_ADD_JSON, (body,)).scalar_one()
+def _add_columns(connection: Connection, rows: Sequence[Reading]) -> int:
+    names = {name: _quoted(name) for name in {row.device_id for row in rows}}
+    columns = (
+        f"{{{','.join([names[row.device_id] for row in rows])}}}",
+        f"{{{','.join([str(row.time_ns) for row in rows])}}}",
+        f"{{{','.join([str(row.local_ns) for row in rows])}}}",
+        f"[{b','.join([bytes(row.payload) for row in rows]).decode()}]",
+    )
+    return connection.exec_driver_sql(_ADD_COLUMNS, columns).scalar_one()
+
+
+def _quoted(name: str) -> str:
+    inner = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{inner}"'
 
 
 def _load(connection: Connection, rows: Sequence[Reading]) -> int:
