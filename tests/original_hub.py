@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 from tests.hub_server import Answered, HubServer
 
@@ -26,6 +27,8 @@ class OriginalHub(HubServer):
         self.breaks: set[str] = set()
         """… over which it breaks: 500."""
         self.rows_max = 10_000
+        self.queries = True
+        """Whether it answers what it has between two times."""
 
     def times(self) -> list[str]:
         """Return the UTC times of what it has, as they came."""
@@ -35,6 +38,8 @@ class OriginalHub(HubServer):
         if (method, path) == ("GET", "/readings/latest"):
             newest = max(self.readings, key=lambda one: one["ts_utc"], default=None)
             return _json(200, newest) if newest else _json(404, {"detail": "No readings found"})
+        if method == "GET" and path.startswith("/readings?") and self.queries:
+            return _json(200, self._between(**parse_qs(urlsplit(path).query)))
         if (method, path) != ("POST", "/readings/bulk"):
             return _json(404, {"detail": "Not Found"})
         assert "content-encoding" not in headers, "the older system unpacks nothing"
@@ -50,6 +55,10 @@ class OriginalHub(HubServer):
         fresh = [one for one in sent if one["ts_utc"] not in known]
         self.readings += fresh
         return _json(201, {"created": len(fresh), "message": f"Successfully created {len(fresh)} readings"})
+
+    def _between(self, start_date: list[str], end_date: list[str]) -> list[dict[str, Any]]:
+        start, end = (datetime.strptime(text[0], "%Y-%m-%d %H:%M:%S") for text in (start_date, end_date))
+        return [one for one in self.readings if start <= datetime.fromisoformat(one["ts_local"]) <= end]
 
     def _is_bad(self, one: dict[str, Any]) -> bool:
         at = datetime.fromisoformat(one["ts_utc"])

@@ -1,4 +1,4 @@
-"""A station ships to a hub, as a person runs both: the cable is cut, processes are killed, and nothing is lost."""
+"""A station ships to a hub, as a person runs both: cables are cut, processes killed, and nothing is lost."""
 
 import contextlib
 import hashlib

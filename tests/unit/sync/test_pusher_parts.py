@@ -8,6 +8,7 @@ import pytest
 from kymograph.model.ranges import Ranges
 from kymograph.sync.pusher.bucket import BURST_S, TokenBucket
 from kymograph.sync.pusher.lanes import LIVE_ROWS, Lanes
+from kymograph.sync.pusher.portion import Portion
 from kymograph.sync.pusher.uploading import PIECE_BYTES_MIN, PieceSize
 from kymograph.sync.pusher.wire import Answer, Away, Denied, Misplaced, Wire, checked
 from tests.native_hub import NativeHub
@@ -108,6 +109,17 @@ def test_pieces_follow_the_line():
     capped = PieceSize(20_000.0)
     capped.took(0.0)
     assert capped.nbytes == 10_000
+
+
+def test_portions_shrink_where_nothing_arrives_and_grow_again():
+    portion = Portion(360)
+    assert [portion.broke_off() for _ in range(6)] == [False, False, True, False, False, True]
+    assert portion.rows == 90
+    portion.worked(), portion.worked(), portion.worked()
+    assert portion.rows == 360
+    portion.too_large(360)
+    portion.worked()
+    assert portion.rows == 180
 
 
 @pytest.mark.parametrize(

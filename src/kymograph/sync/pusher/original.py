@@ -2,21 +2,31 @@
 
 It takes a batch whole or not at all, and one reading that it cannot take would hold up all others for ever.
 So what it refuses is taken apart, by the index that it gives or else by halves, until the bad ones are found.
-What it has taken of a batch is not sent to it again: it does not know a reading that it has already.
+
+It does not know a reading that it has already. So what it has taken of a batch is not sent to it again, and
+where an answer was lost, it is asked first which of the readings it has. If it cannot say, they may be there
+twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Final, cast
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
-import msgspec
-
+from kymograph.model.ranges import Ranges
 from kymograph.sync.pusher.hub import Aside, Held, Missing, Receipt, Suspect
+from kymograph.sync.pusher.original_rows import (
+    QUESTIONS_MAX,
+    Row,
+    bad_rows,
+    encode,
+    identities,
+    questions,
+    rows_of,
+)
 from kymograph.sync.pusher.outbox import READINGS, Batch, Extent
-from kymograph.sync.pusher.wire import Answer, Away, Misplaced, Wire, checked
+from kymograph.sync.pusher.wire import Answer, Away, Misplaced, Overlong, Wire, checked
 
 BROKEN_MAX: Final = 3
 """How often a batch is answered by 500, once a wait, before it is taken apart."""
@@ -29,28 +39,19 @@ OPEN_MAX: Final = 16
 _JSON: Final = {"content-type": "application/json"}
 
 
-class _Row(msgspec.Struct):
-    """A reading as it waits in the outbox."""
-
-    seq: int
-    device_id: str
-    time_ns: int
-    local_ns: int
-    payload: msgspec.Raw
-
-
 @dataclass(slots=True)
 class _Open:
     """The batch under way, over lost connections too."""
 
-    rows: list[_Row]
+    rows: list[Row]
     """Not taken yet."""
-    committed: int
-    broken: int
+    committed: int = 0
+    duplicates: int = 0
+    broken: int = 0
     """Times in a row that it was answered by 500."""
-    suspected: int | None
-    """How many batches the hub had taken when nothing but these rows was left to blame."""
-    aside: list[Aside]
+    suspected: int | None = None
+    """How many requests the hub had taken when nothing but these rows was left to blame."""
+    aside: list[Aside] = field(default_factory=list[Aside])
 
 
 class OriginalHub:
@@ -61,14 +62,19 @@ class OriginalHub:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._open: dict[tuple[int, int], _Open] = {}
+        self._open: dict[tuple[int, int, int], _Open] = {}
+        self._before: int | None = None
+        """Rows below were made before this process began: an earlier one may have sent them."""
+        self._doubtful = Ranges()
+        """Rows that may have arrived without our knowing."""
         self._rows_max = ROWS_MAX
         self._taken = 0
         """Requests that the hub has answered with 2xx."""
 
     def hello(self, extents: Sequence[Extent]) -> Held | None:
         """See `Hub.hello`: it would not understand."""
-        del extents
+        if self._before is None:
+            self._before = max((extent.next for extent in extents if extent.stream == READINGS), default=0)
         return None
 
     def offset(self, sha256: str) -> int | None:
@@ -81,23 +87,45 @@ class OriginalHub:
 
     def put(self, batch: Batch) -> Receipt | Missing:
         """See `Hub.put`."""
-        span = (batch.first, batch.last)
-        now = self._open.get(span) or _Open(_rows(batch.body), 0, 0, None, [])
+        span = (batch.epoch, batch.first, batch.last)
+        now = self._open.get(span) or _Open(rows_of(batch.body))
         self._open[span] = now
         if len(self._open) > OPEN_MAX:
             del self._open[next(iter(self._open))]
         try:
+            if batch.first < (self._before or 0) or self._doubtful & Ranges([span[1:]]):
+                self._strike_known(now)
             if now.broken < BROKEN_MAX:
                 self._send(now, list(now.rows))
             else:
                 self._take_apart(now)
         except Away as error:
+            if error.doubtful:
+                self._doubtful |= Ranges([span[1:]])
             now.broken = now.broken + 1 if error.status == 500 else 0
             raise
         self._open.pop(span)
-        return Receipt(now.committed, 0, tuple(now.aside))
+        self._doubtful -= Ranges([span[1:]])
+        return Receipt(now.committed, now.duplicates, tuple(now.aside))
 
-    def _send(self, now: _Open, rows: list[_Row]) -> None:
+    def _strike_known(self, now: _Open) -> None:
+        """Ask which readings of a batch have arrived already, and take those off it."""
+        asked = list(questions(now.rows))
+        there: set[tuple[str, int]] = set()
+        for question in asked if len(asked) <= QUESTIONS_MAX else ():
+            try:
+                answer = self._wire.ask("GET", question)
+            except Overlong:
+                break
+            except Away as error:
+                raise Away(error.message, error.retry_s, doubtful=False) from None
+            if answer.status == 200:
+                there.update(identities(answer.json()))
+        known = [row for row in now.rows if row.identity in there]
+        now.duplicates += len(known)
+        _done(now, known)
+
+    def _send(self, now: _Open, rows: list[Row]) -> None:
         """Send rows and take what was taken off the batch; those that are refused are put aside."""
         while rows:
             part, rest = rows[: self._rows_max], rows[self._rows_max :]
@@ -116,7 +144,7 @@ class OriginalHub:
             self._taken += 1
             rows = rest
 
-    def _without_bad(self, now: _Open, rows: list[_Row], answer: Answer) -> list[_Row]:
+    def _without_bad(self, now: _Open, rows: list[Row], answer: Answer) -> list[Row]:
         """Return what may be sent again of rows that were refused."""
         bad = bad_rows(answer.json(), len(rows))
         if bad:
@@ -138,7 +166,7 @@ class OriginalHub:
         """
         before = self._taken
         sure = now.suspected is not None and before > now.suspected
-        parts, suspects, failed = [list(now.rows)], list[_Row](), 0
+        parts, suspects, failed = [list(now.rows)], list[Row](), 0
         while parts:
             part = _left(now, parts.pop())
             taken = self._taken
@@ -160,71 +188,17 @@ class OriginalHub:
             raise Suspect(f"{self._wire.url} answered 500 to readings one by one", status=500)
         self._put_aside(now, suspects, "500: the hub breaks over it")
 
-    def _put_aside(self, now: _Open, rows: Iterable[_Row], reason: str) -> None:
+    def _put_aside(self, now: _Open, rows: Iterable[Row], reason: str) -> None:
         rows = list(rows)
         now.aside += [Aside(row.seq, row.seq, reason, encode([row])) for row in rows]
         _done(now, rows)
 
 
-def _done(now: _Open, rows: Iterable[_Row]) -> None:
+def _done(now: _Open, rows: Iterable[Row]) -> None:
     gone = {row.seq for row in rows}
     now.rows = [row for row in now.rows if row.seq not in gone]
 
 
-def _left(now: _Open, rows: Iterable[_Row]) -> list[_Row]:
+def _left(now: _Open, rows: Iterable[Row]) -> list[Row]:
     left = {row.seq for row in now.rows}
     return [row for row in rows if row.seq in left]
-
-
-def _rows(body: bytes) -> list[_Row]:
-    decoder = msgspec.json.Decoder(_Row)
-    return [decoder.decode(line) for line in body.splitlines() if line]
-
-
-def encode(rows: Iterable[_Row]) -> bytes:
-    """Return readings as the body of `POST /readings/bulk`."""
-    readings = [
-        {
-            "device_id": row.device_id,
-            "ts_utc": spelled(row.time_ns, UTC),
-            "ts_local": spelled(row.local_ns, None),
-            "payload": row.payload,
-        }
-        for row in rows
-    ]
-    return msgspec.json.encode({"readings": readings})
-
-
-def spelled(time_ns: int, zone: Any) -> str:
-    """Return a time as the older system writes it: ISO 8601 to the microsecond; UTC with its offset."""
-    seconds, rest = divmod(time_ns, 1_000_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest // 1000, tzinfo=zone)
-    return moment.isoformat(timespec="microseconds")
-
-
-def bad_rows(told: Any, count: int) -> Mapping[int, str]:
-    """Return which rows of a refused batch are bad and why, by their index; empty if the answer does not say.
-
-    Read are the answers of FastAPI (`detail`: a list with `loc`), and of a Kymograph hub (`facts.bad`: a list
-    with `index` and `reason`).
-    """
-    if not isinstance(told, dict):
-        return {}
-    said = cast("dict[str, Any]", told)
-    facts: Any = said.get("facts")
-    listed: Any = cast("dict[str, Any]", facts).get("bad") if isinstance(facts, dict) else said.get("bad")
-    found: dict[int, str] = {}
-    for one in cast("list[Any]", listed if isinstance(listed, list) else said.get("detail") or []):
-        if not isinstance(one, dict):
-            continue
-        entry = cast("dict[str, Any]", one)
-        index = entry.get("index", _index(entry.get("loc")))
-        if isinstance(index, int) and not isinstance(index, bool) and 0 <= index < count:
-            found.setdefault(index, str(entry.get("reason") or entry.get("msg") or "refused"))
-    return found
-
-
-def _index(loc: Any) -> int | None:
-    if not isinstance(loc, list):
-        return None
-    return next((part for part in cast("list[Any]", loc) if isinstance(part, int)), None)

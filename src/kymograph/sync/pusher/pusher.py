@@ -25,6 +25,7 @@ from kymograph.sync.pusher.hub import Aside, Hub, Missing, Suspect, TooLarge
 from kymograph.sync.pusher.lanes import Lanes, Span
 from kymograph.sync.pusher.outbox import SEGMENTS, STREAMS, Batch, Extent, Outbox
 from kymograph.sync.pusher.owing import Owing
+from kymograph.sync.pusher.portion import Portion
 from kymograph.sync.pusher.standing import BLOCKED, CONNECTED, REFUSED, WAITING, Standing
 from kymograph.sync.pusher.uploading import PieceSize, Uploading
 from kymograph.sync.pusher.wire import Away, Denied, Misplaced, Wire
@@ -82,7 +83,7 @@ class Pusher:
         limit = table.batch_rows
         if table.limit_bytes_per_s is not None:
             limit = min(limit, max(1, int(table.limit_bytes_per_s / ROW_BYTES)))
-        self._limits = dict.fromkeys(self._lanes, limit)
+        self._portions = {stream: Portion(limit) for stream in self._lanes}
         self._backoff = Backoff(first_s=FIRST_WAIT_S, last_s=LAST_WAIT_S)
         self._upload: tuple[Span, Batch, Uploading] | None = None
         self._turns = 0
@@ -215,7 +216,7 @@ class Pusher:
             self._hello()
         sparse = [lanes for stream, lanes in self._lanes.items() if stream != SEGMENTS]
         for lanes in sparse:
-            span = lanes.live(self._limits[lanes.stream])
+            span = lanes.live(self._portions[lanes.stream].rows)
             if span is None:
                 continue
             if (wait_s := self._bucket.wait_s(LIVE_DEBT_S)) > 0:
@@ -249,7 +250,7 @@ class Pusher:
 
     def _send(self, lanes: Lanes, span: Span) -> None:
         first, last = span
-        limit = last - first + 1 if lanes.is_doubtful(span) else self._limits[lanes.stream]
+        limit = last - first + 1 if lanes.is_doubtful(span) else self._portions[lanes.stream].rows
         batch = self._outbox.batch(lanes.stream, first, last, limit)
         if batch is None:
             self._gone(lanes, span, "")
@@ -259,7 +260,7 @@ class Pusher:
         except TooLarge as error:
             lanes.forget_doubt(first, last)
             if batch.rows > 1:
-                self._limits[lanes.stream] = max(1, batch.rows // 2)
+                self._portions[lanes.stream].too_large(batch.rows)
                 return
             self._aside(lanes, [Aside(batch.first, batch.last, error.message, batch.body)])
             self._told(lanes, batch.first, batch.last)
@@ -273,12 +274,15 @@ class Pusher:
             lanes.doubt(batch.first, batch.last)
             raise
         except Away as error:
-            if error.doubtful:
+            if error.doubtful and not error.status and self._portions[lanes.stream].broke_off():
+                lanes.forget_doubt(batch.first, batch.last)
+            elif error.doubtful:
                 lanes.doubt(batch.first, batch.last)
             raise
         finally:
             self._count_bytes()
         self._succeeded()
+        self._portions[lanes.stream].worked()
         if isinstance(receipt, Missing):
             return False
         self._aside(lanes, receipt.aside)

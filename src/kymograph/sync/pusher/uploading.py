@@ -33,6 +33,10 @@ class PieceSize:
         elif seconds < PIECE_S / 2:
             self.nbytes = min(self._most, self.nbytes * 2)
 
+    def broke_off(self) -> None:
+        """Try less: what takes too long never arrives."""
+        self.nbytes = _clamped(self.nbytes // 2)
+
     def too_large(self) -> bool:
         """Take half; return whether that is still something."""
         if self.nbytes <= PIECE_BYTES_MIN:
@@ -69,6 +73,7 @@ class Uploading:
             return self._step(hub, size)
         except Away:
             self.offset = None
+            size.broke_off()
             raise
         except Corrupt:
             self.offset = None

@@ -11,6 +11,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -40,6 +41,14 @@ class Away(Unavailable):
         self.retry_s = retry_s
         self.doubtful = doubtful
         self.status = status
+
+
+class Overlong(Away):
+    """The answer is larger than anything that is waited for."""
+
+
+class _Endless(HTTPException):
+    pass
 
 
 class Denied(KeyNeeded):
@@ -123,6 +132,9 @@ class Wire:
         )
         try:
             answer = self._exchange(http, method, self._path + path, body, sent)
+        except _Endless:
+            self.close()
+            raise Overlong(f"{self.url} gives an answer without end") from None
         except (OSError, HTTPException) as error:
             self.close()
             raise Away(f"{self.url} broke off: {_said(error)}") from None
@@ -175,7 +187,7 @@ class Wire:
         while piece := response.read1(_PIECE):
             body += piece
             if len(body) > ANSWER_BYTES_MAX:
-                raise HTTPException("its answer does not end")
+                raise _Endless
             if time.monotonic() > deadline:
                 raise TimeoutError("its answer takes too long")
         return bytes(body)
@@ -183,11 +195,10 @@ class Wire:
     def cut(self) -> None:
         """End whatever is under way at once."""
         http = self._http
-        if http is not None and http.sock is not None:
-            try:
-                http.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        sock: socket.socket | None = None if http is None else http.sock
+        if sock is not None:
+            with suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         """Close the connection; the next request makes another."""
