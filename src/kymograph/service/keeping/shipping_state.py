@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -22,6 +22,35 @@ OLD_S: Final = 90.0
 UNKNOWN: Final = "unknown"
 
 Plain = dict[str, Any]
+
+
+class _Destination(msgspec.Struct):
+    name: str
+    url: str
+    kind: str
+    state: Literal["connected", "waiting", "refused", "blocked"]
+    owed: dict[str, int]
+    error: str = ""
+    hint: str = ""
+    state_since_ns: int | None = None
+    since_ns: int | None = None
+    last_success_ns: int | None = None
+    next_try_ns: int | None = None
+    failures: int = 0
+    bytes_sent: int = 0
+    batches: int = 0
+    rows: int = 0
+    duplicates: int = 0
+    objects: int = 0
+    object: dict[str, str | int] | None = None
+    """The sealed file that is on its way: `sha256 offset size_bytes`."""
+    aside: int = 0
+    aside_reason: str = ""
+
+
+class _Told(msgspec.Struct):
+    told_ns: int
+    destinations: list[_Destination]
 
 
 def write_shipping(data: Path, destinations: Sequence[Mapping[str, Any]]) -> None:
@@ -45,23 +74,22 @@ def read_shipping(data: Path, configured: Mapping[str, tuple[str, str]] | None =
     now_ns = time.time_ns()
     running = told_ns is not None and abs(now_ns - told_ns) < OLD_S * 1e9
     if configured is None:
-        configured = {name: (str(one.get("url")), str(one.get("kind"))) for name, one in told.items()}
+        configured = {name: (one["url"], one["kind"]) for name, one in told.items()}
     items: list[Plain] = []
     for name, (url, kind) in configured.items():
         one = told.get(name)
-        if one is None or one.get("url") != url:
+        if one is None or one["url"] != url:
             items.append({"name": name, "url": url, "kind": kind, "state": UNKNOWN, "owed": {}})
             continue
-        since_ns = one.get("since_ns")
-        lag_s = max(0.0, (now_ns - since_ns) / 1e9) if isinstance(since_ns, int) else 0.0
+        since_ns = one["since_ns"]
+        lag_s = 0.0 if since_ns is None else max(0.0, (now_ns - since_ns) / 1e9)
         items.append({**one, "lag_s": lag_s, "state": one["state"] if running else UNKNOWN})
     return {"told_ns": told_ns, "running": running, "destinations": items}
 
 
 def _read(path: Path) -> tuple[int | None, dict[str, Plain]]:
     try:
-        told: Any = msgspec.json.decode(path.read_bytes())
-        listed = cast("list[Plain]", told["destinations"])
-        return int(told["told_ns"]), {str(one["name"]): one for one in listed if one.get("state")}
-    except (OSError, msgspec.DecodeError, LookupError, TypeError, ValueError, AttributeError):
+        told = msgspec.json.decode(path.read_bytes(), type=_Told)
+    except (OSError, msgspec.MsgspecError, UnicodeError, RecursionError):
         return None, {}
+    return told.told_ns, {one.name: msgspec.to_builtins(one) for one in told.destinations}

@@ -37,6 +37,9 @@ class DestinationOut(Answer):
     last_success_ns: int | None = None
     last_success: str | None = None
     next_try_ns: int | None = None
+    state_since_ns: int | None = None
+    object: dict[str, str | int] | None = None
+    """The sealed file that is on its way: `sha256 offset size_bytes`."""
     bytes_sent: int = 0
     batches: int = 0
     rows: int = 0
