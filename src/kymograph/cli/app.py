@@ -24,6 +24,7 @@ from kymograph.cli import (
     retention,
     sequence,
     serve,
+    service,
     shipping,
     simulate,
     stop_all,
@@ -85,6 +86,7 @@ app.add_typer(sequence.app, name="sequence")
 app.add_typer(runs.app, name="run")
 app.add_typer(keys.app, name="key")
 app.add_typer(hub.app, name="hub")
+app.add_typer(service.app, name="service")
 
 
 def run(arguments: Sequence[str]) -> int:

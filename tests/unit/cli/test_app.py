@@ -13,7 +13,7 @@ from kymograph.cli.app import run
 
 COMMANDS = [
     "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "shipping", "view", "verify",
-    "stop-all", "recordings", "triggers", "plot", "control", "audit", "sequence", "run", "key", "hub",
+    "stop-all", "recordings", "triggers", "plot", "control", "audit", "sequence", "run", "key", "hub", "service",
 ]  # fmt: skip
 
 
@@ -40,7 +40,8 @@ def test_every_command_explains_itself(path, capsys):
 
 @pytest.mark.parametrize(
     "name",
-    [c for c in COMMANDS if c not in ("key", "hub")] + ["key add", "recordings export", "audit verify"],
+    [c for c in COMMANDS if c not in ("key", "hub", "service")]
+    + ["key add", "recordings export", "audit verify", "service install"],
 )
 def test_every_command_has_an_example(name, capsys):
     run([*name.split(), "--help"])
