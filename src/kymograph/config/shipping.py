@@ -14,6 +14,7 @@ store = "objects"             # folder, or s3://bucket/prefix?endpoint=http://â€
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -25,6 +26,9 @@ Shipped = Literal["readings", "events", "segments"]
 def _http(url: str) -> str:
     if not url.startswith(("http://", "https://")):
         raise ValueError("begins with http:// or https://")
+    parts = urlsplit(url)
+    if not parts.hostname or parts.port == 0 or parts.username or parts.query or parts.fragment:
+        raise ValueError("is https://host, with a port and a path if need be, and nothing else")
     return url.rstrip("/")
 
 

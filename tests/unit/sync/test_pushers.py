@@ -5,6 +5,7 @@ import threading
 import pytest
 
 from kymograph.config import parse
+from kymograph.model.errors import ConfigError
 from kymograph.service.keeping.shipping_state import read_shipping
 from kymograph.sync.pusher.pushers import Pushers
 from tests.native_hub import NativeHub
@@ -80,10 +81,10 @@ def test_it_ends_in_the_middle_of_a_request(outbox, tmp_path):
 
 def test_a_fault_that_nobody_thought_of_ends_nothing(outbox, tmp_path, caplog):
     outbox.read(5)
-    whole, outbox.extents = outbox.extents, lambda: 1 / 0
+    whole, outbox.batch = outbox.batch, lambda *asked: 1 / 0
     with NativeHub() as hub, Station(outbox, tmp_path, hub={"url": hub.url}) as station:
         until(lambda: "ZeroDivisionError" in station.pushers.status()[0]["error"])
-        outbox.extents = whole
+        outbox.batch = whole
         until(lambda: len(hub.seqs("readings")) == 5)
     assert "shipping failed" in caplog.text
 
@@ -96,3 +97,11 @@ def test_what_is_lost_is_said_once_and_once_when_it_is_back(outbox, tmp_path, ca
         with Station(outbox, tmp_path, hub={"url": hub.url}):
             until(lambda: len(hub.seqs("readings")) == 5, 30)
     assert caplog.text.count("shipping waits") == 1 == caplog.text.count("ships again")
+
+
+@pytest.mark.parametrize(
+    "url", ["hub.example", "ftp://hub", "http://", "http://hub:x", "http://a:b@hub", "http://h?x=1"]
+)
+def test_an_address_that_is_none_is_said_at_once(tmp_path, url):
+    with pytest.raises(ConfigError, match="destinations"):
+        parse({"station": {"name": "pi-7", "data": str(tmp_path)}, "destinations": {"hub": {"url": url}}})

@@ -8,6 +8,7 @@ outbox: whatever is killed, the next start goes on.
 from __future__ import annotations
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -179,7 +180,7 @@ class Pusher:
         wait_s = self._backoff.failed()
         state = REFUSED if isinstance(error, Denied) else BLOCKED if isinstance(error, Misplaced) else WAITING
         if isinstance(error, Away):
-            wait_s = max(wait_s, error.retry_s)
+            wait_s = max(wait_s, error.retry_s * random.uniform(1.0, 1.3))  # not all stations at once
         elif state != WAITING:
             wait_s = SLOW_S
         if state != self.standing.get("state") or not self._lost:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from kymograph.config import Config
 from kymograph.config.shipping import DestinationTable
+from kymograph.model.errors import KymographError
 from kymograph.service.keeping.shelf import RowShelf
 from kymograph.service.keeping.shipping_state import write_shipping
 from kymograph.sync.pusher.hub import About, Hub
@@ -24,6 +25,8 @@ TELL_S: Final = 1.0
 """How often the others are told of changes."""
 TELL_ANYWAY_S: Final = 30.0
 """How often they are told that nothing has changed."""
+TABLES_S: Final = 5.0
+"""How long a new database may take to be made, before it is worth a word that it is not there."""
 END_S: Final = 1.0
 """How long a request may take to its end when the process is to end."""
 _CUT_S: Final = 1.0
@@ -57,6 +60,7 @@ class Pushers:
     def __init__(self, config: Config, outbox: Outbox) -> None:
         """Take what the station ships, and to whom."""
         self._data = config.station.data
+        self._outbox = outbox
         self.pushers: list[Pusher] = []
         for name, table in config.destinations.items():
             hub, wire = made_hub(table, config.station.name, partial(about, config))
@@ -69,6 +73,7 @@ class Pushers:
 
     def run(self, stop: threading.Event) -> None:
         """Ship until `stop` is set."""
+        self._wait_for_tables(stop)
         threads = [
             threading.Thread(target=pusher.run, args=(stop,), name=f"ship-{pusher.name}", daemon=True)
             for pusher in self.pushers
@@ -81,6 +86,16 @@ class Pushers:
             pusher.cut()
         _join(threads, _CUT_S)
         write_shipping(self._data, self.status())
+
+    def _wait_for_tables(self, stop: threading.Event) -> None:
+        """Give the one who makes the database a moment at the first start."""
+        deadline = time.monotonic() + TABLES_S
+        while not stop.is_set() and time.monotonic() < deadline:
+            try:
+                self._outbox.extents()
+                return
+            except KymographError:
+                stop.wait(0.2)
 
     def _tell(self, stop: threading.Event) -> None:
         told: list[dict[str, Any]] = []
