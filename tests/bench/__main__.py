@@ -14,7 +14,19 @@ PREFACE = """# Benchmarks
 `make bench` takes all of these in one run, the peers' beside ours, on the same machine and the same rows.
 Ratios travel, absolute figures do not.
 """
-ALL = ("decode", "saturate", "csv_export", "engine", "live", "ws", "mirror", "sensor", "control", "fast_path")
+ALL = (
+    "decode",
+    "saturate",
+    "csv_export",
+    "engine",
+    "live",
+    "ws",
+    "mirror",
+    "sensor",
+    "control",
+    "fast_path",
+    "ingest",
+)
 
 
 def main() -> int:

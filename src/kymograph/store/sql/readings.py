@@ -59,7 +59,7 @@ _SPACES: Final = bytes.maketrans(b"\t\n\r", b"   ")
 """Between the words of JSON these are all one; COPY's text format has its own use for them."""
 
 
-class Reading(msgspec.Struct, frozen=True):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What one device showed at one time; known by the two."""
 
     device_id: str

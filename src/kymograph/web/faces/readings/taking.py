@@ -18,7 +18,7 @@ from kymograph.service.keys import SHIP
 from kymograph.web.api.ingest import lane
 from kymograph.web.auth import Caller, needs
 from kymograph.web.bodies import read_body
-from kymograph.web.faces.readings.spelling import instant_ns, reading_out, wall_ns
+from kymograph.web.faces.readings.spelling import instant_ns, many_ns, reading_out, wall_ns
 from kymograph.web.front import Front, FrontDep
 from kymograph.web.problems import HttpProblem, encode, problem
 
@@ -27,7 +27,7 @@ router = APIRouter(tags=["face: readings"])
 Shipper = Annotated[Caller, needs(SHIP)]
 
 
-class Posted(msgspec.Struct, frozen=True):
+class Posted(msgspec.Struct, frozen=True, gc=False):
     """A reading as it is sent."""
 
     device_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
@@ -82,6 +82,19 @@ def _reading(posted: Posted) -> Reading:
         raise ValueError(f"{what} is no time, as 2026-05-01T03:00:00Z") from None
 
 
+def _readings(posted: Sequence[Posted]) -> list[Reading]:
+    """Return readings that are all right; see `_reading` for what may be wrong."""
+    times_ns = many_ns([one.ts_utc for one in posted], instant_ns)
+    locals_ns = many_ns([one.ts_local for one in posted], wall_ns)
+    for one in posted:
+        if payload_fault(bytes(one.payload)) or not one.device_id.isprintable():
+            raise ValueError("one of them is wrong")
+    return [
+        Reading(one.device_id, time_ns, local_ns, one.payload)
+        for one, time_ns, local_ns in zip(posted, times_ns, locals_ns, strict=True)
+    ]
+
+
 def _is_instant(text: str) -> bool:
     try:
         instant_ns(text)
@@ -101,7 +114,7 @@ def readings_of(body: bytes) -> list[Reading]:
         body.decode()
         posted = _many(body)
         if len(posted) <= BATCH_ROWS_MAX:
-            return [_reading(one) for one in posted]
+            return _readings(posted)
     except (*_DECODING, ValueError):
         raise _faults(body) from None
     raise InvalidInput(f"at most {BATCH_ROWS_MAX} readings at one time", hint="send them in several requests")
