@@ -269,7 +269,7 @@ class Expression:
 def _short(value: float | bool | Unknown) -> str:
     if isinstance(value, Unknown):
         return f"not known: {value.reason}"
-    return str(value).lower() if isinstance(value, bool) else f"{value:.6g}"
+    return str(value).lower() if isinstance(value, bool) else f"{value + 0.0:.6g}"  # never "-0"
 
 
 def compile(text: str, known_names: Mapping[str, Known] | Iterable[str]) -> Expression:

@@ -313,3 +313,7 @@ def test_the_distance_says_how_far_it_is_from_changing(text, values, distance):
 def test_it_says_how_things_stand(text, told):
     values = {"stand.P1": 36.2, "stand.P2": 6, "stand.mode": 1}
     assert compile(text, KNOWN).explain(values) == told
+
+
+def test_nothing_is_minus_nought():
+    assert compile("stand.P1 > 1", KNOWN).explain({"stand.P1": -0.0}) == "stand.P1 is 0 bar, 1 bar below 1"

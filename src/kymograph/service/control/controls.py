@@ -335,6 +335,7 @@ class Controls:
         now_ns = self._clock.monotonic_ns()
         held = self._leases.holder()
         return {
+            "time_ns": now_ns + self._clock.offset_ns,
             **self._latch.to_dict(),
             "lease": None if held is None else held.to_dict(now_ns),
             "armed": self._catch.to_list(),

@@ -98,6 +98,8 @@ class CommandOut(Answer):
 class ControlOut(Answer):
     """Who may move what."""
 
+    time_ns: int
+    """When it was so: of two, the later one counts."""
     stopped: bool
     stop: dict[str, Any] | None
     lease: LeaseOut | None
