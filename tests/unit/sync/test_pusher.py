@@ -280,3 +280,14 @@ def test_pieces_are_halved_where_they_are_too_large(hub, outbox, tmp_path):
     hub.piece_max = 20_000
     drain(pusher(hub.url, outbox))
     assert hub.objects[sha256] == data
+
+
+def test_a_hub_that_contradicts_itself_is_not_asked_without_end(hub, outbox, tmp_path):
+    outbox.seal(tmp_path / "a.h5", b"data")
+    plain = hub.answer
+    hub.answer = lambda method, path, headers, body: (
+        (200, {}, b"") if method == "HEAD" else plain(method, path, headers, body)
+    )
+    with pytest.raises(Away, match="agree"):
+        drain(pusher(hub.url, outbox))
+    assert len(hub.asked) < 12 and outbox.owed("hub", "segments") == 1

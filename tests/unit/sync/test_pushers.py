@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from kymograph.config import parse
-from kymograph.model.errors import ConfigError
+from kymograph.model.errors import ConfigError, Unavailable
 from kymograph.service.keeping.shipping_state import read_shipping
 from kymograph.sync.pusher.pushers import Pushers
 from tests.native_hub import NativeHub
@@ -87,6 +87,24 @@ def test_a_fault_that_nobody_thought_of_ends_nothing(outbox, tmp_path, caplog):
         outbox.batch = whole
         until(lambda: len(hub.seqs("readings")) == 5)
     assert "shipping failed" in caplog.text
+
+
+def test_a_database_that_is_away_is_waited_for(outbox, tmp_path, caplog):
+    outbox.read(5)
+    whole = outbox.extents
+
+    def away():
+        raise Unavailable("the database does not answer")
+
+    with NativeHub() as hub:
+        with Station(outbox, tmp_path, hub={"url": hub.url}) as station:
+            until(lambda: len(hub.seqs("readings")) == 5)
+            outbox.extents = away
+            until(lambda: "database" in station.pushers.status()[0]["error"])
+            outbox.extents = whole
+            outbox.read(5)
+            until(lambda: len(hub.seqs("readings")) == 10)
+    assert caplog.text.count("shipping waits") == 1
 
 
 def test_what_is_lost_is_said_once_and_once_when_it_is_back(outbox, tmp_path, caplog):

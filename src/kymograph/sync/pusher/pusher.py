@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -110,16 +111,21 @@ class Pusher:
     def run(self, stop: threading.Event) -> None:
         """Ship until `stop` is set. Never raises."""
         while not stop.is_set():
-            try:
-                self.connect()
-                while not stop.is_set():
-                    stop.wait(self.turn())
-            except KymographError as error:
-                self._wait(stop, self.failed(error))
-            except Exception as error:  # shipping goes on, whatever it is
-                log.exception("%s: shipping failed", self.name)
-                self._wait(stop, self.failed(KymographError(f"{type(error).__name__}: {error}")))
+            self._wait(stop, self._ship(stop))
         self._wire.close()
+
+    def _ship(self, stop: threading.Event) -> float:
+        """Ship until something goes wrong; return how long to wait then."""
+        try:
+            self.connect()
+            while not stop.is_set():
+                stop.wait(self.turn())
+        except KymographError as error:
+            return self.failed(error)
+        except Exception as error:  # shipping goes on, whatever it is
+            log.exception("%s: shipping failed", self.name)
+            return self.failed(KymographError(f"{type(error).__name__}: {error}"))
+        return 0.0
 
     # -- the connection ------------------------------------------------------------------------------------
     def connect(self) -> None:
@@ -197,10 +203,8 @@ class Pusher:
     def _wait(self, stop: threading.Event, wait_s: float) -> None:
         deadline = time.monotonic() + wait_s
         while (left_s := deadline - time.monotonic()) > 0 and not stop.wait(min(left_s, _WAITING_LOOK_S)):
-            try:
+            with suppress(Exception):  # it is said when it is needed
                 self._look()
-            except KymographError:
-                return  # the database is away as well: said when it is needed
 
     # -- one thing at a time -------------------------------------------------------------------------------
     def turn(self) -> float:
@@ -314,7 +318,7 @@ class Pusher:
     def _gone(self, lanes: Lanes, span: Span, reason: str) -> None:
         """Rows that are here no more: there is nothing to tell."""
         if reason:
-            log.warning("%s: %s %d is skipped: %s", self.name, lanes.stream, span[0], reason)
+            log.info("%s: %s %d is skipped: %s", self.name, lanes.stream, span[0], reason)
         lanes.put_aside(*span)
         self._told(lanes, *span)
 
@@ -366,7 +370,7 @@ class Pusher:
             self.standing.add(objects=1)
             self.standing.set(object=None)
         elif done:
-            upload.offset = None  # the hub does not have it after all
+            upload.begin_again()
 
     # -- what is owed --------------------------------------------------------------------------------------
     def _owe(self) -> None:

@@ -96,14 +96,22 @@ class Uploading:
             return False
         size.took(time.monotonic() - began)
         if not taken:
-            self.offset = None  # it is elsewhere than we thought
-            self._wrong += 1
-            if self._wrong >= _WRONG_MAX:
-                self._wrong = 0
-                raise Away("the hub does not agree with itself how far an object has come")
+            self.begin_again()
             return False
         self.offset += len(piece)
         return self.offset >= self.size_bytes
+
+    def begin_again(self) -> None:
+        """The hub does not have what it said it has: ask it anew.
+
+        Raises:
+            Away: it is always so.
+        """
+        self.offset = None
+        self._wrong += 1
+        if self._wrong >= _WRONG_MAX:
+            self._wrong = 0
+            raise Away("the hub does not agree with itself how far an object has come")
 
     def _piece(self, offset: int, nbytes: int) -> bytes:
         path = self._find(self.sha256)
