@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 FRONT: Final = "front"
 KEEPER: Final = "keeper"
+KEEPER_PATIENCE_S: Final = 10.0
+"""After so long the station counts as started without its keeper."""
 _POLL_S: Final = 0.5
 
 
@@ -85,12 +87,14 @@ def _url(host: str, port: int) -> str:
 
 
 def _wait_ready(beside: Sequence[Supervisor], stop: threading.Event) -> None:
-    """Wait for the front. A keeper that is slow or lost is no reason to wait; one that cannot be is."""
+    """Wait for the front, and a while for the keeper: that it is slow or lost holds up nobody."""
+    patient_until = time.monotonic() + KEEPER_PATIENCE_S
     while not stop.wait(0.05):
         refusals = [one.refusal for one in beside if one.refusal is not None]
         if refusals:
             raise refusals[0]
-        if all(one.ready.is_set() for one in beside if one.name == FRONT):
+        missing = {one.name for one in beside if not one.ready.is_set()}
+        if not missing or (missing == {KEEPER} and time.monotonic() > patient_until):
             return
 
 

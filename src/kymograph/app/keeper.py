@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from kymograph.app.child import say, task_from_engine
 from kymograph.app.logs import begin_log
@@ -21,8 +23,13 @@ from kymograph.app.supervisor import READY_LINE, REFUSED
 from kymograph.config import Config
 from kymograph.model.errors import KymographError
 
+if TYPE_CHECKING:
+    from kymograph.service.keeping.gathering import Gatherer
+    from kymograph.store.sql.database import Database
+
 log = logging.getLogger(__name__)
 
+_LOOK_S: Final = 0.2
 END_S: Final = 2.5
 """How long loops may take to end; the supervisor kills after three seconds."""
 
@@ -35,17 +42,20 @@ class Loop(Protocol):
         ...
 
 
-def loops(config: Config) -> Iterator[Loop]:
-    """Yield what this station has to keep going. What it needs is imported where it is configured."""
-    from kymograph.app.at_engine import AtEngine
+def gatherer(config: Config, database: Database) -> Gatherer:
+    """Return the loop that makes the tables and fills them: the others begin when there are tables."""
     from kymograph.service.keeping.gathering import Gatherer
+
+    takers = [name for name, table in config.destinations.items() if "readings" in table.streams]
+    return Gatherer(config.station.data, config.station.name, database, takers)
+
+
+def loops(config: Config, database: Database) -> Iterator[Loop]:
+    """Yield what else this station has to keep going. What it needs is imported where it is configured."""
+    from kymograph.app.at_engine import AtEngine
     from kymograph.service.retention.rolling import MakingRoom, RollingUp
-    from kymograph.store.sql.database import Database
 
     data = config.station.data
-    database = Database(config.database_url)
-    takers = [name for name, table in config.destinations.items() if "readings" in table.streams]
-    yield Gatherer(data, config.station.name, database, takers)
     if config.destinations:
         from kymograph.service.keeping.outbox import Outbox
         from kymograph.sync.pusher.pushers import Pushers
@@ -58,23 +68,31 @@ def loops(config: Config) -> Iterator[Loop]:
 
 def run(config: Config, stop: threading.Event) -> int:
     """Run all loops until `stop` is set or one of them fails; return the exit code."""
+    from kymograph.store.sql.database import Database
+
+    database = Database(config.database_url)
+    first = gatherer(config, database)
     failed = threading.Event()
 
     def go(loop: Loop) -> None:
         try:
+            while loop is not first and not first.prepared.wait(_LOOK_S) and not stop.is_set():
+                pass
             loop.run(stop)
         except Exception:
             log.exception("%s failed", type(loop).__name__)
             failed.set()
             stop.set()
 
-    threads = [threading.Thread(target=go, args=(loop,), daemon=True) for loop in loops(config)]
+    every: list[Loop] = [first, *loops(config, database)]
+    threads = [threading.Thread(target=go, args=(loop,), daemon=True) for loop in every]
     for thread in threads:
         thread.start()
     say(READY_LINE)
     stop.wait()
+    until = time.monotonic() + END_S
     for thread in threads:
-        thread.join(END_S)
+        thread.join(max(until - time.monotonic(), 0.0))
     return 1 if failed.is_set() else 0
 
 
@@ -91,7 +109,7 @@ def main() -> None:
         say(REFUSED + json.dumps(error.to_dict(), default=str))
         sys.exit(1)
     logging.shutdown()
-    sys.exit(code)
+    os._exit(code)  # a loop that has not ended in time is not waited for
 
 
 if __name__ == "__main__":

@@ -55,7 +55,8 @@ class Gatherer:
         self._fact = _PLACE.format(id=station_id)
         self._recordings = RecordingsGatherer(data, (station, station_id), database)
         self._decoder = msgspec.json.Decoder(Reading)
-        self._prepared = False
+        self.prepared = threading.Event()
+        """Set once the tables are what this program needs."""
         self._away = ""
         self._failures = 0
         self._place = SpoolPlace(0, 0)
@@ -77,7 +78,7 @@ class Gatherer:
         Events and recordings are looked at in some turns only, unless `everything` is asked for.
         """
         try:
-            if not self._prepared:
+            if not self.prepared.is_set():
                 self._prepare()
             while self._gather_readings():
                 pass
@@ -96,7 +97,7 @@ class Gatherer:
     def status(self) -> dict[str, Any]:
         """Return how it goes: whether the database answers, what was kept, what waits."""
         return {
-            "database": "away" if self._away or not self._prepared else "ok",
+            "database": "away" if self._away or not self.prepared.is_set() else "ok",
             "dialect": self._database.dialect,
             "error": self._away,
             "failures": self._failures,
@@ -110,7 +111,7 @@ class Gatherer:
         with self._database.begin() as connection:
             self._place = _parsed(fact(connection, self._fact))
             set_fact(connection, DESTINATIONS, self._takers)
-        self._prepared = True
+        self.prepared.set()
 
     def _lost(self, error: KymographError) -> float:
         if not self._away:
