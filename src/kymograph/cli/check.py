@@ -49,11 +49,13 @@ def show(config: Config, as_json: bool = False) -> None:
     from kymograph.cli import plan
 
     made = plan.make(config)
+    _check_readings(made)
     sequences = _sequences(made)
     if as_json:
         output.emit({**made.to_dict(), "sequences": sequences})
         return
     _station(made)
+    _readings(made)
     _instruments(made)
     _control(made)
     if sequences:
@@ -99,6 +101,33 @@ def _station(plan: Plan) -> None:
         f"Recordings: {recording.format}, sealed every {output.span(recording.segment_interval_s)}, "
         f"on disk every {recording.flush_interval_s:g} s"
     )
+
+
+def _check_readings(plan: Plan) -> None:
+    config = plan.config
+    missing = (
+        [name for name in config.readings.instruments if name not in config.instruments]
+        if config.readings
+        else []
+    )
+    if missing:
+        raise ConfigError(
+            f"readings.instruments: there is no instrument {missing[0]}",
+            hint=f"instruments are: {', '.join(config.instruments) or 'none'}",
+        )
+
+
+def _readings(plan: Plan) -> None:
+    """Say what is composed, where it is kept, and where it goes."""
+    config = plan.config
+    if config.readings is not None:
+        names = ", ".join(config.readings.instruments or config.instruments)
+        output.say(f"Readings: every {output.span(config.readings.interval_s)}, of {names}")
+    if config.keeps:
+        kind = "PostgreSQL" if config.database_url.startswith("postgresql") else "SQLite"
+        output.say(f"Database: {kind}")
+    for name, table in config.destinations.items():
+        output.say(f"Ships to {name}: {', '.join(table.streams)} to {table.url}")
 
 
 def _instruments(plan: Plan) -> None:

@@ -23,6 +23,8 @@ ENGINE_BYTES: Final = 60_000_000
 """Resident bytes of the engine without its rings: its budget."""
 FRONT_BYTES: Final = 150_000_000
 """Resident bytes of the front without its clients."""
+KEEPER_BYTES: Final = 100_000_000
+"""Resident bytes of the keeper, where there is one."""
 WORKER_BYTES: Final = 200_000_000
 """Resident bytes of the worker that seals and exports, while it runs."""
 _NO_DEVICE: Final = "serial:///dev/null"
@@ -106,6 +108,7 @@ class Plan:
             "link queue": limits.LINK_QUEUE_BYTES_MAX if front else 0,
             "engine": ENGINE_BYTES,
             "front": FRONT_BYTES if front else 0,
+            "keeper": KEEPER_BYTES if self.config.keeps else 0,
             "live clients (10)": 10 * limits.CLIENT_QUEUE_BYTES_MAX if front else 0,
             "sealing worker": WORKER_BYTES,
         }

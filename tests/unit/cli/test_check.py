@@ -265,3 +265,23 @@ def test_every_fault_in_every_sequence_is_told(stand, capsys):
     assert [(Path(one["file"]).name, one["line"]) for one in faults] == [
         ("one.yaml", 3), ("two.yaml", 3), ("two.yaml", 4)
     ]  # fmt: skip
+
+
+READINGS = '[readings]\ninstruments = ["{name}"]\n[destinations.hub]\nurl = "https://hub.example.org"\n'
+
+
+def test_what_is_composed_kept_and_shipped_is_said(tmp_path, capsys):
+    path = tmp_path / "station.toml"
+    path.write_text(READINGS.format(name="a") + SINE)
+    assert run(["check", str(path)]) == 0
+    said = capsys.readouterr().out
+    assert "Readings: every 1 min 00 s, of a\nDatabase: SQLite\n" in said
+    assert "Ships to hub: readings, events, segments to https://hub.example.org\n" in said
+    assert "keeper 100.0 MB" in said
+
+
+def test_readings_of_an_instrument_that_is_not_there_are_refused(tmp_path, capsys):
+    path = tmp_path / "station.toml"
+    path.write_text(READINGS.format(name="roof") + SINE)
+    assert run(["check", str(path)]) == 2
+    assert "there is no instrument roof" in capsys.readouterr().err
