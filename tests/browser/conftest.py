@@ -155,6 +155,12 @@ def station(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="module")
+def serve() -> Callable[..., AbstractContextManager[tuple[str, Path]]]:
+    """Runs another station, see `served`."""
+    return served
+
+
+@pytest.fixture(scope="module")
 def view() -> Callable[[Path], AbstractContextManager[str]]:
     """Runs `kymograph view` of a folder, and gives the address."""
     return viewed

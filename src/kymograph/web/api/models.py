@@ -98,6 +98,8 @@ class StationOut(Answer):
     clock: dict[str, Any]
     readings: dict[str, Any] | None = None
     """What is composed each interval, and the newest; null where nothing is."""
+    features: list[str] = []
+    """What else there is here: `fleet` on a hub, `readings` and `retention` where readings are kept."""
 
 
 class HealthOut(Answer):

@@ -19,15 +19,29 @@ from kymograph.web.api.answers import (
 )
 from kymograph.web.api.models import EventOut, Page, StationOut
 from kymograph.web.auth import needs
-from kymograph.web.front import FrontDep
+from kymograph.web.front import Front, FrontDep
 
 router = APIRouter(prefix="/v1", tags=["station"])
+
+
+def features_of(front: Front) -> list[str]:
+    """Return which of the optional groups of routes this station has."""
+    has = {
+        "fleet": front.depot is not None,
+        "readings": front.config.readings is not None,
+        "retention": front.config.keeps,
+    }
+    return [name for name, is_there in has.items() if is_there]
 
 
 @router.get("/station", response_model=StationOut, responses=problems(), dependencies=[needs(READ)])
 def station(front: FrontDep) -> dict[str, Any]:
     """Return the station's name, version, clock and disk, and what the station file tells the dashboard."""
-    told = {**front.engine.station(), "dashboard": front.config.dashboard.model_dump(mode="json")}
+    told = {
+        **front.engine.station(),
+        "features": features_of(front),
+        "dashboard": front.config.dashboard.model_dump(mode="json"),
+    }
     return with_times(told, started="started_ns", now="now_ns")
 
 

@@ -4,6 +4,7 @@
 // `shown(station)` may hide a room that this station has no use for.
 import { moves } from "../station/control.js";
 
+const has = (feature) => (station) => station?.features?.includes(feature) ?? false;
 const only = (name) => (place) => (place.length === 1 && place[0] === name ? {} : null);
 const one = (name, key) => (place) =>
   place.length === 2 && place[0] === name ? { [key]: place[1] } : null;
@@ -23,6 +24,23 @@ export const ROOMS = [
     match: only("stand"),
     shown: () => moves.value,
     load: () => import("../pages/stand.js"),
+  },
+  {
+    title: "Fleet",
+    icon: "fleet",
+    path: ["fleet"],
+    match: only("fleet"),
+    shown: has("fleet"),
+    load: () => import("../pages/fleet.js"),
+  },
+  { path: ["fleet"], match: one("fleet", "name"), load: () => import("../pages/fleet_station.js") },
+  {
+    title: "Readings",
+    icon: "readings",
+    path: ["readings"],
+    match: only("readings"),
+    shown: has("readings"),
+    load: () => import("../pages/readings.js"),
   },
   {
     path: ["instruments"],

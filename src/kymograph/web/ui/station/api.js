@@ -49,6 +49,8 @@ async function request(method, path, { query, body, signal } = {}) {
 export const part = encodeURIComponent;
 export const get = (path, query, signal) => request("GET", path, { query, signal });
 export const post = (path, body = {}) => request("POST", path, { body });
+export const patch = (path, body) => request("PATCH", path, { body });
+export const remove = (path) => request("DELETE", path);
 
 export const api = {
   session: () => get("session"),

@@ -1,0 +1,37 @@
+// Something that is asked for again and again while a page is open.
+import { useEffect, useRef, useState } from "../html.js";
+
+/**
+ * Return `{ answer, problem, again }`; asked for every so many seconds, never twice at one time. What was
+ * there stays while a later question fails; `what` says when it is another question altogether.
+ */
+export function usePolled(ask, everyS, what = "") {
+  const [state, setState] = useState({ answer: null, problem: null, of: what });
+  const now = useRef(() => undefined);
+  useEffect(() => {
+    let timer = 0;
+    let wanted = true;
+    let asking = false;
+    const look = async () => {
+      clearTimeout(timer);
+      if (asking) return;
+      asking = true;
+      try {
+        const answer = await ask();
+        if (wanted) setState({ answer, problem: null, of: what });
+      } catch (problem) {
+        if (wanted) setState((before) => ({ ...before, problem }));
+      }
+      asking = false;
+      if (wanted && everyS) timer = setTimeout(look, everyS * 1000);
+    };
+    now.current = look;
+    look();
+    return () => {
+      wanted = false;
+      clearTimeout(timer);
+    };
+  }, [what]);
+  const again = () => now.current();
+  return state.of === what ? { ...state, again } : { answer: null, problem: null, again };
+}
