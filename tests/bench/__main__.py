@@ -26,6 +26,7 @@ ALL = (
     "control",
     "fast_path",
     "ingest",
+    "ship",
 )
 
 

@@ -66,7 +66,7 @@ def arrived(edge, hub):
     """Wait until everything that the edge has now is at the hub; each once."""
     now = times(edge)
     assert now
-    until(lambda: set(now) <= set(times(hub)), 40, "the hub's readings")
+    until(lambda: set(now) <= set(times(hub)), 90, "the hub's readings")
     there = times(hub)
     assert len(there) == len(set(there)) and there == sorted(there)
 

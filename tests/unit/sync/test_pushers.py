@@ -111,7 +111,7 @@ def test_what_is_lost_is_said_once_and_once_when_it_is_back(outbox, tmp_path, ca
     caplog.set_level("INFO")
     outbox.read(5)
     with NativeHub() as hub:
-        hub.faults += [503, 503, "cut"]
+        hub.faults += [503, "cut"]
         with Station(outbox, tmp_path, hub={"url": hub.url}):
             until(lambda: len(hub.seqs("readings")) == 5, 30)
     assert caplog.text.count("shipping waits") == 1 == caplog.text.count("ships again")
