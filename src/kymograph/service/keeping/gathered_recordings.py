@@ -5,15 +5,18 @@ Only what has changed since the last look is read. Mirrors of other stations' re
 
 from __future__ import annotations
 
-import json
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+
+from sqlalchemy import Connection
 
 from kymograph.model.errors import Corrupt, KymographError, NotFound
 from kymograph.model.limits import GATHER_BYTES_MAX
 from kymograph.model.recording import Recording, Segment
+from kymograph.service.keeping.admitting import add_all, is_time, plain
 from kymograph.store.lines import read_lines
 from kymograph.store.recording_folder import (
     EVENTS_FILE,
@@ -135,9 +138,12 @@ class RecordingsGatherer:
         while lines:
             events = [row for line in lines if (row := _event_row(line)) is not None]
             own = {"station": self._station, "recording_id": recording_id}
-            with self._database.begin() as connection:
-                add_new(connection, tables.events, [{**row, **own} for row in events])
-                set_fact(connection, self._prefix + name, str(end))
+            place = str(end)
+
+            def passed(connection: Connection, place: str = place) -> None:
+                set_fact(connection, self._prefix + name, place)
+
+            add_all(self._database, [{**row, **own} for row in events], _add_events, passed)
             self._offsets[name] = end
             lines, end = read_lines(path, end, GATHER_BYTES_MAX)
 
@@ -167,16 +173,22 @@ def _is_merged(recording: Recording, segments: list[Segment], replaced: list[str
     return bool(replaced) or len(segments) <= 1 or late
 
 
+def _add_events(connection: Connection, rows: Sequence[Plain]) -> None:
+    add_new(connection, tables.events, rows)
+
+
 def _event_row(line: bytes) -> Plain | None:
     try:
-        plain: Any = json.loads(line)
+        event = plain(line)
+        if not is_time(event["time_ns"]):
+            return None
         return {
-            "id": str(plain["id"]),
-            "revision": int(plain.get("revision", 0)),
-            "time_ns": int(plain["time_ns"]),
-            "source": str(plain["source"]),
-            "kind": str(plain["kind"]),
-            "body": plain.get("body") or {},
+            "id": str(event["id"]),
+            "revision": int(event.get("revision", 0)),
+            "time_ns": int(event["time_ns"]),
+            "source": str(event["source"]),
+            "kind": str(event["kind"]),
+            "body": event.get("body") or {},
         }
     except (ValueError, KeyError, TypeError, RecursionError, AttributeError):
         return None

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+from sqlalchemy import Connection
 
 from kymograph.model.errors import KymographError
 from kymograph.model.limits import GATHER_BYTES_MAX
+from kymograph.service.keeping.admitting import add_all, is_time, without_nul
 from kymograph.service.keeping.gathered_recordings import RecordingsGatherer
 from kymograph.service.keeping.keeping_state import write_keeping
 from kymograph.store import spool
@@ -139,25 +141,35 @@ class Gatherer:
         if place == self._place:
             return False
         rows = [row for line in lines if (row := self._row(line)) is not None]
-        with self._database.begin() as connection:
-            added = readings.insert_readings(connection, rows)
-            bent = _bend(connection, rows) if added.duplicates else 0
+        kept: list[int] = []
+
+        def add(connection: Connection, some: Sequence[Reading]) -> None:
+            added = readings.insert_readings(connection, some)
+            kept.append(added.inserted + (_bend(connection, some) if added.duplicates else 0))
+
+        def passed(connection: Connection) -> None:
             set_fact(connection, self._fact, json.dumps(place))
-        self.kept += added.inserted + bent
+
+        self.unreadable += add_all(self._database, rows, add, passed)
+        self.kept += sum(kept)
         self._place = place
         spool.drop_read(self._folder, place)
         return bool(lines)
 
     def _row(self, line: bytes) -> Reading | None:
         try:
-            return self._decoder.decode(line)
-        except (msgspec.MsgspecError, UnicodeError) as error:
-            self.unreadable += 1
-            log.error("a line of %s is no reading and is left out: %s", self._folder, error)
-            return None
+            row = self._decoder.decode(without_nul(line))
+            if is_time(row.time_ns) and is_time(row.local_ns):
+                return row
+            error: Exception = ValueError("its time is none")
+        except (msgspec.MsgspecError, UnicodeError) as refusal:
+            error = refusal
+        self.unreadable += 1
+        log.error("a line of %s is no reading and is left out: %s", self._folder, error)
+        return None
 
 
-def _bend(connection: Any, rows: list[Reading]) -> int:
+def _bend(connection: Connection, rows: Sequence[Reading]) -> int:
     """Add readings whose place is taken by another one, a microsecond later; return how many.
 
     Places in the spool are passed once, so what is there already is, as a rule, another reading: the clock

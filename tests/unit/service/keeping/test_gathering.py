@@ -83,6 +83,35 @@ def test_a_line_that_is_no_reading_holds_up_nobody(data: Data, database: Databas
     assert gatherer.unreadable == 3
 
 
+def test_what_a_database_refuses_is_left_out_by_itself(data: Data, database: Database) -> None:
+    data.compose(0, 2, said="a\0b")
+    endless = 10**30
+    data.spool.append([json.dumps(reading(2) | {"payload": {"n": 1}, "local_ns": endless}).encode()])
+    data.compose(3)
+    with (data.path / "events.jsonl").open("a") as log:
+        for number, body in enumerate(('{"text":"a\\u0000b"}', '{"value":NaN}', "{}")):
+            time_ns = endless if number == 2 else number
+            log.write(f'{{"id":"e{number}","time_ns":{time_ns},"source":"s","kind":"mark","body":{body}}}\n')
+    data.event(3)
+
+    gather(data, database)
+
+    assert [row["payload"].get("said") for row in kept(database)] == ["a\ufffdb", "a\ufffdb", None]
+    bodies = {row.id: row.body for row in rows_of(database, "events")}
+    assert bodies == {"e0": {"text": "a\ufffdb"}, "e1": {"value": None}, "e3": {"n": 3}}
+
+
+def test_what_postgresql_refuses_holds_up_nobody(data: Data, postgres_url: str) -> None:
+    data.compose(0)
+    huge = json.dumps(reading(1)).replace("0.1", "1e200000").encode()
+    data.spool.append([huge])
+    data.compose(2)
+    gatherer = gather(data, database := Database(postgres_url))
+    assert kept(database) == [reading(0), reading(2)]
+    assert (gatherer.kept, gatherer.unreadable) == (2, 1)
+    assert gatherer.status()["spool_bytes"] == 0
+
+
 def test_a_clock_that_was_set_back_takes_the_place_of_none(data: Data, database: Database) -> None:
     data.compose(0, 3)
     gather(data, database)
