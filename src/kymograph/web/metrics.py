@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -11,9 +11,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from kymograph.model.errors import KymographError
 from kymograph.model.status import STATES
 from kymograph.service.contract import StationService
+from kymograph.web.hub_metrics import hub_metrics
 from kymograph.web.keeping_metrics import keeping_metrics, reading_metrics
 from kymograph.web.live.hub import Hub
 from kymograph.web.shipping_metrics import shipping_metrics
+
+if TYPE_CHECKING:
+    from kymograph.service.hub.depot import Depot
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -23,6 +27,8 @@ class Beside(NamedTuple):
 
     destinations: Sequence[Mapping[str, Any]] = ()
     keeping: Mapping[str, Any] | None = None
+    depot: Depot | None = None
+    """The services of a hub, if this is one."""
 
 
 _HEALTH: Final = {
@@ -54,6 +60,7 @@ class _Collector:
         up = GaugeMetricFamily("kymograph_engine_up", "Whether the engine answers")
         found: list[Metric] = [up, *self._live()]
         found += [*shipping_metrics(self._beside.destinations), *keeping_metrics(self._beside.keeping)]
+        found += hub_metrics(self._beside.depot)
         try:
             found += [*self._station(), *self._instruments(), *self._recorders()]
             up.add_metric([], 1)

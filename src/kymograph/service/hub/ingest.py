@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DataError
@@ -34,6 +35,7 @@ from kymograph.store.sql.readings import Reading, insert_readings
 log = logging.getLogger(__name__)
 
 What = Literal["taken", "known", "contradicts", "refused", "incomplete"]
+WHATS: Final[tuple[What, ...]] = ("taken", "known", "contradicts", "refused", "incomplete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,13 @@ class Ingest:
         self._database = database
         self._objects = objects
         self._now_ns = now_ns
+        self._guard = threading.Lock()
+        self._counts = {**dict.fromkeys(WHATS, 0), "rows": 0, "duplicates": 0}
+
+    def counts(self) -> dict[str, int]:
+        """Return how many batches came since this process began, by what became of them, and their rows."""
+        with self._guard:
+            return dict(self._counts)
 
     def take(self, batch: Incoming) -> Outcome:
         """Take a batch, whole or not at all. When this returns, it is durable.
@@ -94,6 +103,14 @@ class Ingest:
             TooMany: too many of the station's batches are put aside.
             Unavailable: the database is away; nothing, or all of it, has happened.
         """
+        outcome = self._take(batch)
+        with self._guard:
+            self._counts[outcome.what] += 1
+            self._counts["rows"] += outcome.committed
+            self._counts["duplicates"] += outcome.duplicates
+        return outcome
+
+    def _take(self, batch: Incoming) -> Outcome:
         if hashlib.sha256(batch.body).hexdigest() != batch.sha256:
             raise InvalidInput("the bytes are not those of the hash", hint="send them again")
         try:

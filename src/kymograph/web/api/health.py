@@ -33,5 +33,5 @@ def readyz(front: FrontDep) -> str:
 def metrics(front: FrontDep) -> Response:
     """Return counters and gauges in Prometheus' text format."""
     keeping = read_keeping(front.config.station.data) if front.config.keeps else None
-    beside = Beside(shipping_of(front.config)["destinations"], keeping)
+    beside = Beside(shipping_of(front.config)["destinations"], keeping, front.depot)
     return Response(exposition(front.engine, front.hub, beside), media_type=CONTENT_TYPE)

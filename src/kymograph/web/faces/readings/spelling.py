@@ -34,6 +34,8 @@ _USUAL: Final = re.compile(
 """Times to the second, in UTC or as the wall has it: for these both clocks are read alike."""
 _SPELLINGS: Final = "YYYY-MM-DD HH:MM:SS, YYYY-MM-DD, or ISO 8601"
 _NS_MAX: Final = 2**63 - 1
+_MICROSECOND_NS: Final = 1000
+"""How exact a date is: PostgreSQL orders the times on the wall by that."""
 
 
 def instant_ns(text: str) -> int:
@@ -110,7 +112,7 @@ def bound(text: str, what: str) -> Bound:
         at = instant_ns(spelled) if zoned else wall_ns(spelled)
     except (ValueError, OverflowError):
         raise InvalidInput(f"{what} is no date", hint=_SPELLINGS) from None
-    return Bound("time_ns" if zoned else "local_ns", at, at + 1)
+    return Bound("time_ns" if zoned else "local_ns", at, at + _MICROSECOND_NS)
 
 
 def written(time_ns: int) -> str:
