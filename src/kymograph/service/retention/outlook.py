@@ -17,10 +17,9 @@ from kymograph.service.retention import recordings
 from kymograph.service.retention.disk import DiskUse, disk_use
 from kymograph.service.retention.passing import Mark, Passing
 from kymograph.service.retention.readings import Wish, foresee
-from kymograph.service.retention.recordings import FREE, Item, SegmentTerms
+from kymograph.service.retention.recordings import FREE, Found, Item, SegmentTerms
 from kymograph.store.sql import space, thinning
 from kymograph.store.sql.database import SQLITE, Database
-from kymograph.store.sql.rolled import Span
 from kymograph.store.sql.thinning import Terms
 
 READINGS: Final = "readings"
@@ -58,8 +57,7 @@ class Outlook:
     row_bytes: int
     owed: Ranges | None
     """Readings that all destinations have; None if nobody is owed."""
-    items: Sequence[Item]
-    pinned: tuple[Span, ...]
+    found: Found
     old: Mark
     max_id: int
     paused: str
@@ -69,7 +67,12 @@ class Outlook:
     def terms(self, task: Task) -> Terms:
         """Return which readings a task may delete. The very last one stays: its number is not given again."""
         newest = min(self.old.readings, self.max_id - 1)
-        return Terms(newest, None if task.unsynced else self.owed, self.pinned, task.before_ns)
+        return Terms(newest, None if task.unsynced else self.owed, tuple(self.found.pinned), task.before_ns)
+
+    @property
+    def items(self) -> Sequence[Item]:
+        """All sealed segments."""
+        return self.found.items
 
 
 class Looker:
@@ -105,14 +108,30 @@ class Looker:
         with self.database.read() as connection:
             return thinning.newest_ids(connection)
 
-    def look(self, passing: Passing) -> Outlook:
-        """Return what there is to be done.
+    @property
+    def _limited(self) -> bool:
+        """Whether the station file says more than how full the disk may be."""
+        table = self.table
+        return any(
+            value is not None
+            for value in (
+                table.readings_age_s, table.readings_rows_max, table.readings_bytes_max,
+                table.recordings_age_s, table.recordings_bytes_max,
+            )
+        )  # fmt: skip
+
+    def look(self, passing: Passing, whole: bool = True) -> Outlook:
+        """Return what there is to be done; unless `whole`, nothing is counted if nothing can be to be done.
 
         Raises:
             Unavailable: the database does not answer.
             StorageError: the disk.
         """
         disk = self.disk()
+        excess = disk.excess_bytes(self.table.used_percent_max)
+        paused = self._paused(passing)
+        if not whole and (paused or not (excess or self._limited)):
+            return Outlook(disk, excess, 0, 0, 0, None, Found(), Mark(0, 0, 0), 0, paused, ())
         old = passing.old(self.keep_ns)
         with self.database.read() as connection:
             newest = thinning.newest_ids(connection)
@@ -123,9 +142,8 @@ class Looker:
             row_bytes = space.row_bytes(connection)
             owed = thinning.shipped_everywhere(connection, self._destinations["readings"], "readings")
             terms = self._segment_terms(connection, old.segments)
-        items, pinned = recordings.look(self.data, terms)
-        excess = disk.excess_bytes(self.table.used_percent_max)
-        paused = self._paused(passing)
+        found = recordings.look(self.data, terms)
+        items = found.items
         tasks = (
             ()
             if paused
@@ -135,8 +153,7 @@ class Looker:
             )
         )
         return Outlook(
-            disk, excess, rows, readings_bytes, row_bytes, owed, items, tuple(pinned), old, newest[0], paused,
-            tasks,
+            disk, excess, rows, readings_bytes, row_bytes, owed, found, old, newest[0], paused, tasks
         )  # fmt: skip
 
     def _segment_terms(self, connection: Connection, newest_seq: int) -> SegmentTerms:

@@ -60,7 +60,7 @@ def thin_readings(
                 return done
             with database.begin() as connection:
                 one = thinning.thin(connection, device_id, blocks, cut, now_ns)
-            done = Deleted(done.rows + one.rows, done.size_bytes + one.size_bytes)
+            done = done.and_(one)
         hours = _thinned(hours, width_ns)
     return done
 
@@ -70,12 +70,21 @@ def foresee(hours: Hours, wish: Wish, row_bytes: int) -> dict[str, Any]:
     gone, width_ns = 0, 0
     before = int(hours.rows.sum())
     for width_ns in wish.ladder:
-        kept = int(_thinned(hours, width_ns).rows.sum()) if width_ns else 0
+        kept = _left(hours, width_ns)
         gone = before - kept
         if wish.met_by(Deleted(gone, gone * row_bytes)):
             gone = min(gone, max(wish.rows, -(-wish.size_bytes // max(row_bytes, 1))))
             break
     return {"rows": gone, "size_bytes": gone * row_bytes, "width_s": width_ns / 1e9}
+
+
+def _left(hours: Hours, width_ns: int) -> int:
+    """Return about how many readings are left where each stretch keeps one; of a width of 0, none are."""
+    if not width_ns:
+        return 0
+    if width_ns <= HOUR_NS:
+        return int(_thinned(hours, width_ns).rows.sum())
+    return len(set(zip(hours.device.tolist(), (hours.start_ns // width_ns).tolist(), strict=True)))
 
 
 def _reason(wish: Wish, width_ns: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,21 +67,36 @@ class SegmentTerms:
         return FREE
 
 
-def look(data: Path, terms: SegmentTerms) -> tuple[list[Item], list[Span]]:
-    """Return all sealed segments that were recorded here, and the times of what is pinned."""
-    items: list[Item] = []
-    pinned: list[Span] = []
+@dataclass(slots=True)
+class Found:
+    """What is in the data folder."""
+
+    items: list[Item] = field(default_factory=list[Item])
+    """All sealed segments that were recorded here."""
+    pinned: list[Span] = field(default_factory=list[Span])
+    """The times of what is pinned."""
+    left: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+    """Files that are deleted by the word of their manifest, and are there: a crash left them."""
+
+
+def look(data: Path, terms: SegmentTerms) -> Found:
+    """Look at all recordings."""
+    found = Found()
     there = data / "recordings"
     for folder in all_recordings(there) if there.is_dir() else ():
         try:
             recording = folder.recording()
             if recording.pinned:
-                pinned.append((recording.started_ns, recording.ended_ns or 1 << 62))
-            if not folder.mirrored:
-                items += _items(folder, recording, terms)
+                found.pinned.append((recording.started_ns, recording.ended_ns or 1 << 62))
+            if folder.mirrored:
+                continue
+            found.items += _items(folder, recording, terms)
+            names = [one.segment.filename for one in folder.deleted()]
+            if left := [name for name in names if (folder.path / name).exists()]:
+                found.left[recording.id] = left
         except KymographError:
             continue  # `verify` tells of it
-    return items, pinned
+    return found
 
 
 def _items(folder: RecordingFolder, recording: Recording, terms: SegmentTerms) -> Iterator[Item]:

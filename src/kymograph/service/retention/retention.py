@@ -33,7 +33,7 @@ PASSING_FILE: Final = "retention.json"
 PASSES_FILE: Final = "retention_passes.json"
 REQUEST_FILE: Final = "retention.request"
 PASSES_KEPT: Final = 20
-_TURNS_MAX: Final = 5
+_TURNS_MAX: Final = 3
 """How often one task looks whether what it deleted has made the room that was asked for."""
 BY: Final = "retention"
 
@@ -101,7 +101,8 @@ class Retention:
         jumped = self._passing.tick(self._monotonic_ns(), self._wall_ns(), looker.newest(), looker.keep_ns)
         if jumped:
             log.warning("the clock was set by much: nothing is deleted until it is steady")
-        outlook = looker.look(self._passing)
+        outlook = looker.look(self._passing, whole=False)
+        self._finish(outlook)
         told = Pass(self._wall_ns(), outlook.disk.used_percent, outlook.paused, request=request)
         for task in outlook.tasks:
             if stop.is_set():
@@ -136,6 +137,14 @@ class Retention:
             done.rows, done.segments, done.stream, done.why,
         )  # fmt: skip
 
+    def _finish(self, outlook: Outlook) -> None:
+        """Have files deleted that a crash has left, after the manifest had let them go."""
+        for recording_id, names in outlook.found.left.items():
+            try:
+                self._station.thin(recording_id, names, "left by a crash")
+            except KymographError as error:
+                log.warning("files that were deleted are still there: %s", error)
+
     def _said_before(self, task: Task, outlook: Outlook) -> bool:
         """Write down that what nobody has is to go, before it goes; return whether there is any."""
         foreseen = self._looker.foresee_one(outlook, task)
@@ -156,7 +165,7 @@ class Retention:
             done.size_bytes += gone.size_bytes
             if not gone.rows:
                 return
-            freed = space.give_back(self._database)
+            freed = space.give_back(self._database, gone.first, gone.last)
             told.freed_bytes += freed
             wish = replace(wish, size_bytes=wish.size_bytes - freed)
             if not task.pressure or wish.size_bytes <= 0 or stop.is_set():

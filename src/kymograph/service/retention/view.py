@@ -111,9 +111,9 @@ def _held_readings(connection: Connection, outlook: Outlook) -> dict[str, int]:
             for first, last in ranges
         )
         found["unshipped"] = max(outlook.readings - young - arrived, 0)
-    if outlook.pinned:
+    if outlook.found.pinned:
         found["pinned"] = sum(
             connection.scalar(count.where(t.time_ns >= first, t.time_ns < stop)) or 0
-            for first, stop in outlook.pinned[:_RANGES_MAX]
+            for first, stop in outlook.found.pinned[:_RANGES_MAX]
         )
     return {why: rows for why, rows in found.items() if rows}

@@ -44,7 +44,8 @@ def count_up_to(connection: Connection, device_id: str, span: Span, most: int) -
     """Return how many readings a span has, `most` if it has more."""
     t = tables.readings.c
     some = select(t.time_ns).where(t.device_id == device_id, t.time_ns >= span[0], t.time_ns < span[1])
-    return connection.scalar(select(func.count()).select_from(some.limit(most).subquery())) or 0
+    few = some.order_by(t.time_ns).limit(most)  # in order: along the key, and no further
+    return connection.scalar(select(func.count()).select_from(few.subquery())) or 0
 
 
 def field_names(connection: Connection, device_id: str) -> list[str]:

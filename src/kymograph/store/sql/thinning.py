@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Text, cast, delete, func, insert, select
+from sqlalchemy import Connection, Text, cast, delete, false, func, insert, or_, select
 
 from kymograph.model.ranges import Ranges
 from kymograph.model.strata import HOUR_NS, Mask, Times, surplus
@@ -27,6 +27,7 @@ _AT_ONCE: Final = 2_000
 """Rows that one statement names."""
 TOMBSTONE: Final = "tombstone"
 """The kind of event by which hubs are told."""
+_CONDITIONS_MAX: Final = 50
 _RANGES_MAX: Final = 1_000
 """Ranges that one event names."""
 
@@ -68,7 +69,7 @@ def _inside(numbers: NDArray[np.int64], pairs: Sequence[tuple[int, int]]) -> Mas
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """How many readings each hour of each device has that are old enough, in order of time."""
+    """How many readings each hour of each device has that may go, about, in order of time."""
 
     device_ids: tuple[str, ...]
     device: NDArray[np.int64]
@@ -85,6 +86,8 @@ def count_hours(connection: Connection, terms: Terms) -> Hours:
     counted = select(t.device_id, hour, func.count()).where(t.id <= terms.newest_id)
     if terms.before_ns is not None:
         counted = counted.where(t.time_ns < terms.before_ns)
+    if terms.shipped is not None:
+        counted = counted.where(_among(t.id, list(terms.shipped)))
     rows = connection.execute(counted.group_by(t.device_id, hour)).all()
     rows = sorted(rows, key=lambda row: (row[1], row[0]))
     names = tuple(sorted({row[0] for row in rows}))
@@ -111,6 +114,13 @@ def crowded(hours: Hours, width_ns: int) -> Iterator[tuple[str, int]]:
         yield hours.device_ids[device], block
 
 
+def _among(column: Any, pairs: list[tuple[int, int]]) -> Any:
+    """Return the condition that a number is in ranges; of very many, that it is not outside all of them."""
+    if len(pairs) > _CONDITIONS_MAX:
+        pairs = [(pairs[0][0], pairs[-1][1])]
+    return or_(false(), *(column.between(first, last) for first, last in pairs))
+
+
 @dataclass(frozen=True, slots=True)
 class Deleted:
     """What one transaction deleted."""
@@ -118,6 +128,16 @@ class Deleted:
     rows: int = 0
     size_bytes: int = 0
     """Of their payloads and keys, about."""
+    first: int = 1 << 62
+    last: int = 0
+    """Between which numbers they were."""
+
+    def and_(self, other: Deleted) -> Deleted:
+        """Return both together."""
+        return Deleted(
+            self.rows + other.rows, self.size_bytes + other.size_bytes, min(self.first, other.first),
+            max(self.last, other.last),
+        )  # fmt: skip
 
 
 NOTHING: Final = Deleted()
@@ -181,7 +201,7 @@ def _delete(connection: Connection, device_id: str, times: list[int], cut: Cut, 
     connection.execute(insert(tables.tombstones), [tombstone])
     if cut.station:
         tell_hubs(connection, cut.station, tombstone, ids)
-    return Deleted(rows, size_bytes)
+    return Deleted(rows, size_bytes, min(ids), max(ids))
 
 
 def bury(connection: Connection, tombstones: Sequence[dict[str, Any]]) -> None:
