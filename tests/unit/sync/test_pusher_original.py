@@ -1,5 +1,6 @@
 """A pusher and an original hub: each reading once, and none that holds up the others."""
 
+import contextlib
 import json
 from datetime import UTC
 
@@ -153,6 +154,36 @@ def test_a_hub_that_is_broken_itself_loses_nothing(hub, outbox):
     hub.breaks = set()
     patiently(one, outbox)
     assert not shelf.kept and sorted(hub.times()) == [time_of(seq) for seq in range(1, 51)]
+
+
+def test_a_hub_that_refuses_everything_has_nothing_put_aside(hub, outbox):
+    outbox.read(30)
+    hub.bad = {time_of(seq) for seq in range(100)}
+    shelf = MemoryShelf()
+    one = pusher(hub.url, outbox, shelf, kind="original")
+    for _ in range(10):
+        with pytest.raises(Away, match="every reading"):
+            drain(one)
+        outbox.read()
+    assert not shelf.kept and outbox.owed("hub", "readings") == 40
+    hub.bad = {time_of(40)}
+    patiently(one, outbox)
+    assert sorted(hub.times()) == [time_of(seq) for seq in range(1, 40)]
+    assert [first for _, first, _, _, _ in shelf.kept] == [40]
+
+
+def test_a_single_reading_that_is_refused_waits_for_another_that_is_taken(hub, outbox):
+    outbox.read()
+    hub.bad = {time_of(1)}
+    shelf = MemoryShelf()
+    one = pusher(hub.url, outbox, shelf, kind="original")
+    for _ in range(4):
+        with contextlib.suppress(Away):
+            drain(one)
+    assert not shelf.kept
+    outbox.read()
+    patiently(one, outbox)
+    assert hub.times() == [time_of(2)] and shelf.kept[0][1] == 1
 
 
 def test_a_batch_that_is_too_large_is_sent_in_parts(hub, outbox):

@@ -26,12 +26,14 @@ from kymograph.sync.pusher.original_rows import (
     rows_of,
 )
 from kymograph.sync.pusher.outbox import READINGS, Batch, Extent
-from kymograph.sync.pusher.wire import Answer, Away, Misplaced, Overlong, Wire, checked
+from kymograph.sync.pusher.wire import Answer, Away, Denied, Misplaced, Overlong, Wire, checked
 
 BROKEN_MAX: Final = 3
 """How often a batch is answered by 500, once a wait, before it is taken apart."""
 PARTS_MAX: Final = 24
 """Parts of one batch that are answered by 500 with none taken between, before others are tried."""
+UNSAID_MAX: Final = 5
+"""How often a hub may answer by 500 to the question what it has, before it counts as one that cannot say."""
 ROWS_MAX: Final = 10_000
 """In one request, until the hub says that it is too much."""
 OPEN_MAX: Final = 16
@@ -49,6 +51,8 @@ class _Open:
     duplicates: int = 0
     broken: int = 0
     """Times in a row that it was answered by 500."""
+    unsaid: int = 0
+    """Times that the question which of them it has was answered by 500."""
     suspected: int | None = None
     """How many requests the hub had taken when nothing but these rows was left to blame."""
     aside: list[Aside] = field(default_factory=list[Aside])
@@ -99,6 +103,7 @@ class OriginalHub:
                 self._send(now, list(now.rows))
             else:
                 self._take_apart(now)
+            self._doubt_refusal(now, batch)
         except Away as error:
             if error.doubtful:
                 self._doubtful |= Ranges([span[1:]])
@@ -108,6 +113,17 @@ class OriginalHub:
         self._doubtful -= Ranges([span[1:]])
         return Receipt(now.committed, now.duplicates, tuple(now.aside))
 
+    def _doubt_refusal(self, now: _Open, batch: Batch) -> None:
+        """Do not believe a refusal of everything until the hub has taken something else: it may be of another
+        version, and would have all readings put aside."""
+        if not now.aside or now.committed or now.duplicates:
+            return
+        if now.suspected is not None and self._taken > now.suspected:
+            return
+        reason = now.aside[0].reason
+        now.suspected, now.rows, now.aside = self._taken, rows_of(batch.body), []
+        raise Suspect(f"{self._wire.url} refuses every reading of a batch: {reason}", doubtful=False)
+
     def _strike_known(self, now: _Open) -> None:
         """Ask which readings of a batch have arrived already, and take those off it."""
         asked = list(questions(now.rows))
@@ -115,9 +131,12 @@ class OriginalHub:
         for question in asked if len(asked) <= QUESTIONS_MAX else ():
             try:
                 answer = self._wire.ask("GET", question)
+                if now.unsaid < UNSAID_MAX or answer.status != 500:
+                    _said_now(answer, self._wire.url)
             except Overlong:
                 break
             except Away as error:
+                now.unsaid += error.status == 500
                 raise Away(error.message, error.retry_s, doubtful=False) from None
             if answer.status == 200:
                 there.update(identities(answer.json()))
@@ -192,6 +211,14 @@ class OriginalHub:
         rows = list(rows)
         now.aside += [Aside(row.seq, row.seq, reason, encode([row])) for row in rows]
         _done(now, rows)
+
+
+def _said_now(answer: Answer, url: str) -> None:
+    """Raise `Away` if a hub cannot say now what it has; any other answer is one."""
+    try:
+        checked(answer, url)
+    except (Denied, Misplaced):
+        pass
 
 
 def _done(now: _Open, rows: Iterable[Row]) -> None:

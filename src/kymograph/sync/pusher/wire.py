@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection, IncompleteRead
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -190,6 +190,10 @@ class Wire:
                 raise _Endless
             if time.monotonic() > deadline:
                 raise TimeoutError("its answer takes too long")
+        if response.length:  # `read1` says nothing of it
+            raise IncompleteRead(bytes(body), response.length)
+        if response.length is None and not response.chunked and _goes_on(response):
+            raise HTTPException("its answer breaks off before its end")  # among its headers
         return bytes(body)
 
     def cut(self) -> None:
@@ -244,6 +248,11 @@ def _ended(http: HTTPConnection) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _goes_on(response: HTTPResponse) -> bool:
+    """Whether the other side means to keep the connection: then it has to say how long an answer is."""
+    return response.version > 10 and "close" not in response.headers.get("connection", "").lower()
 
 
 def _line(text: str) -> str:
