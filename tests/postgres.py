@@ -33,6 +33,12 @@ _SETTINGS = {
     "logging_collector": "off",
     "timezone": "UTC",
 }
+_EMPTY = """DO $$ DECLARE one text; BEGIN
+    FOR one IN SELECT nspname FROM pg_namespace WHERE nspname !~ '^pg_|^information_schema' LOOP
+        EXECUTE format('DROP SCHEMA %I CASCADE', one);
+    END LOOP;
+    CREATE SCHEMA public;
+END $$"""
 
 
 def binaries() -> Path | None:
@@ -57,6 +63,7 @@ class Server:
             shutil.chown(self._folder, _SYSTEM_USER, _SYSTEM_USER)
         self.port = _free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._used: list[str] = []
         self._run("initdb", "-D", str(self._folder / "data"), "-U", USER, "--auth=trust", "-E", "UTF8",
                   "--locale=C", "--no-sync")  # fmt: skip
 
@@ -111,9 +118,20 @@ class Server:
         """Remove a database, whoever uses it."""
         self.execute(f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
 
-    def execute(self, statement: str) -> None:
+    def lend(self) -> str:
+        """Return the address of an empty database, a used one where there is one: see `take_back`."""
+        return self._used.pop() if self._used else self.create_database()
+
+    def take_back(self, url: str) -> None:
+        """Empty a database, whoever uses it. To drop it would be a checkpoint: seconds, on a busy disk."""
+        name = url.rpartition("/")[2]
+        self.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        self.execute(_EMPTY, name)
+        self._used.append(url)
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
         """Carry out a statement as the server's owner, outside of any transaction."""
-        with psycopg.connect(self._dsn(), autocommit=True) as connection:
+        with psycopg.connect(self._dsn(database), autocommit=True) as connection:
             connection.execute(statement.encode())
 
     def close(self) -> None:
@@ -125,8 +143,8 @@ class Server:
         """Return what it wrote."""
         return (self._folder / "log").read_text(errors="replace")
 
-    def _dsn(self) -> str:
-        return f"host=127.0.0.1 port={self.port} user={USER} dbname=postgres connect_timeout=5"
+    def _dsn(self, database: str = "postgres") -> str:
+        return f"host=127.0.0.1 port={self.port} user={USER} dbname={database} connect_timeout=5"
 
     def _wait_ready(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
@@ -182,11 +200,11 @@ def postgres(postgres_server: Server) -> Generator[Server]:
 
 @pytest.fixture
 def postgres_url(postgres: Server) -> Generator[str]:
-    """The address of an empty database that is removed after the test."""
-    url = postgres.create_database()
+    """The address of an empty database."""
+    url = postgres.lend()
     yield url
     postgres.start()
-    postgres.drop_database(url)
+    postgres.take_back(url)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
