@@ -63,7 +63,11 @@ def loops(config: Config, database: Database) -> Iterator[Loop]:
         yield Pushers(config, Outbox(database, config.station.name, data))
     yield RollingUp(database)
     yield MakingRoom(config, database, AtEngine(data))
-    # staleness of a hub's stations: `config.hub`
+    if config.hub is not None:
+        from kymograph.service.hub.depot import Depot
+        from kymograph.service.hub.tending import Tending
+
+        yield Tending(Depot(config, database))
 
 
 def run(config: Config, stop: threading.Event) -> int:

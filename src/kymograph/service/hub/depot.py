@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
-from pathlib import Path
-from typing import Final
 
 from kymograph.config import Config
 from kymograph.model.errors import ConfigError, KymographError
-from kymograph.model.limits import BATCHES_KEPT_S
 from kymograph.service.hub.fleet import Fleet
 from kymograph.service.hub.ingest import Ingest
 from kymograph.service.hub.keys import StationKeys
 from kymograph.service.hub.ledger import Ledger
 from kymograph.service.hub.uploads import FOLDER, Uploads
 from kymograph.store.objects import open_store
-from kymograph.store.sql import batches, schema
+from kymograph.store.sql import schema
 from kymograph.store.sql.database import Database
 
 log = logging.getLogger(__name__)
-
-_EVERY_S: Final = 600.0
 
 
 class Depot:
@@ -59,31 +52,3 @@ def open_database(config: Config) -> Database:
     except KymographError as error:
         log.warning("%s", error)
     return database
-
-
-class Tidying:
-    """A loop that forgets what a hub need not know any more."""
-
-    def __init__(self, database: Database, data: Path, depot: Depot) -> None:
-        self._database = database
-        self._uploads = depot.uploads
-        self._data = data
-        self._lost = False
-
-    def run(self, stop: threading.Event) -> None:
-        """Tidy now and then, until told to stop."""
-        while not stop.wait(_EVERY_S):
-            try:
-                self.tidy()
-            except KymographError as error:
-                if not self._lost:
-                    log.warning("tidying is put off: %s", error)
-                self._lost = True
-            else:
-                self._lost = False
-
-    def tidy(self) -> None:
-        """Forget old batches, and uploads that nobody goes on with."""
-        with self._database.begin() as connection:
-            batches.forget_before(connection, time.time_ns() - int(BATCHES_KEPT_S * 1e9))
-        self._uploads.tidy()
