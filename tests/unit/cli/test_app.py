@@ -14,6 +14,7 @@ from kymograph.cli.app import run
 COMMANDS = [
     "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "shipping", "view", "verify",
     "stop-all", "recordings", "triggers", "plot", "control", "audit", "sequence", "run", "key", "hub", "service",
+    "retention",
 ]  # fmt: skip
 
 
