@@ -56,10 +56,20 @@ def series(
     """
     span = (start_ns, stop_ns)
     with database.read() as connection:
-        few = rolled.count_up_to(connection, device_id, span, max_points + 1) <= max_points
-        if few and not rolled.is_thinned(connection, device_id, span):
+        if _is_few(connection, device_id, field, span, max_points):
             return _raw(connection, device_id, field, span)
         return _reduced(connection, device_id, field, span, max_points)
+
+
+def _is_few(connection: Connection, device_id: str, field: str, span: Span, max_points: int) -> bool:
+    """Return whether a span is to be answered with the readings themselves."""
+    hours = (-(-span[0] // HOUR_NS) * HOUR_NS, span[1] // HOUR_NS * HOUR_NS)
+    summed = rolled.of_width(connection, device_id, field, HOUR_S, hours) if hours[0] < hours[1] else None
+    if summed is not None and int(summed.n.sum()) > max_points:
+        return False  # found without looking at one of them
+    if rolled.count_up_to(connection, device_id, span, max_points + 1) > max_points:
+        return False
+    return not rolled.is_thinned(connection, device_id, span)
 
 
 def fields(database: Database, device_id: str) -> list[str]:
