@@ -27,6 +27,7 @@ ALL = (
     "fast_path",
     "ingest",
     "ship",
+    "rollups",
 )
 
 
