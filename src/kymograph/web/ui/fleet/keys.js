@@ -123,7 +123,7 @@ export function Keys({ station }) {
     <section class="panel" aria-label="Keys" data-test="keys">
       <h2>Keys</h2>
       ${made && html`<${Shown} made=${made} onClose=${() => setMade(null)} />`}
-      ${items?.length === 0 && html`<p class="quiet">None: this station cannot ship here.</p>`}
+      ${items?.length === 0 && html`<p class="quiet">None was made for this station.</p>`}
       <ul class="fleet-lines">
         ${(items ?? []).map((one) => html`<${Row} key=${one.id} one=${one} onRevoke=${setAsked} />`)}
       </ul>

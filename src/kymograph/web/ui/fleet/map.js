@@ -10,6 +10,7 @@ const STEP = 1.6;
 const WHEEL_STEP = 1.25;
 const MOVE_PX = 60;
 const CLICK_PX = 5;
+const BUTTONS_PX = 58;
 const KEYS = {
   ArrowLeft: [-MOVE_PX, 0],
   ArrowRight: [MOVE_PX, 0],
@@ -202,7 +203,7 @@ export function FleetMap({ items, chosen, onPick }) {
     else return;
     event.preventDefault();
   };
-  const points = to && labelled(pointsOf(places, to, chosen), size.width);
+  const points = to && labelled(pointsOf(places, to, chosen), size.width - BUTTONS_PX);
   return html`
     <div class="map" data-test="map">
       <div

@@ -9,6 +9,7 @@ import { attempt } from "../station/state.js";
 import { fileAddress, fleetApi, rejectAddress } from "./fleet_api.js";
 
 const REFRESH_S = 15;
+const REASON_CHARS = 100;
 const KINDS = {
   dead: "cannot be taken",
   quarantined: "contradicts what came before",
@@ -41,7 +42,7 @@ function Recording({ station, one }) {
         <b>${one.recording.name ?? one.recording_id}</b>
         <small
           >${moment(one.first_ns)} · ${count(one.segments)} ${one.segments === 1 ? "file" : "files"},
-          ${bytes(one.size_bytes)}</small
+          ${" "}${bytes(one.size_bytes)}</small
         >
       </summary>
       ${open && html`<${Files} station=${station} id=${one.recording_id} />`}
@@ -71,13 +72,22 @@ export function Recordings({ station }) {
   `;
 }
 
+/** A long reason is folded. */
+function Reason({ text }) {
+  if (text.length <= REASON_CHARS) return html`<span>${text}</span>`;
+  return html`<details class="fleet-reason">
+    <summary>${text.slice(0, REASON_CHARS)}…</summary>
+    ${text}
+  </details>`;
+}
+
 function Reject({ one, onDrop }) {
   return html`
     <li class="fleet-line" data-reject=${one.id}>
       <span class="fleet-line__main"
         ><span><b>${one.stream} ${count(one.first)} – ${count(one.last)}</b>${" "}
           ${KINDS[one.kind] ?? one.kind}</span
-        ><span>${one.reason}</span><small>came ${moment(one.received_ns)}</small></span
+        ><${Reason} text=${one.reason} /><small>came ${moment(one.received_ns)}</small></span
       >
       <span class="row">
         <${Download} href=${rejectAddress(one.id)}>As it came<//>

@@ -53,11 +53,16 @@ export function rejectsOf({ rejects }) {
   return Object.values(rejects ?? {}).reduce((sum, one) => sum + one, 0);
 }
 
+/** Write so many rows of a stream: `1 segment`, `12 readings`. */
+export function rowsText([stream, rows]) {
+  return `${count(rows)} ${rows === 1 ? stream.replace(/s$/, "") : stream}`;
+}
+
 /** Which rows a station owes, in words. */
 export function Owed({ station, now }) {
   const { streams, since } = owedOf(station);
   if (!streams.length) return html`<span class="quiet">nothing</span>`;
-  return html`${streams.map(([stream, rows]) => `${count(rows)} ${stream}`).join(", ")}${
+  return html`${streams.map(rowsText).join(", ")}${
     since && html`<small>since ${ageText(since, now)}</small>`
   }`;
 }

@@ -1,5 +1,5 @@
 // The stations as a list that can be sorted.
-import { html, useEffect, useRef } from "../html.js";
+import { html } from "../html.js";
 import { count, duration } from "../format.js";
 import { leaves, readingText } from "../readings/fields.js";
 import { Icon } from "../shell/icons.js";
@@ -77,15 +77,10 @@ export function Values({ payload, shown = VALUES_SHOWN }) {
 }
 
 function Row({ one, now, chosen, onPick }) {
-  const row = useRef(null);
-  useEffect(() => {
-    if (chosen) row.current.scrollIntoView({ block: "nearest" });
-  }, [chosen]);
   const last = one.last_reading;
   const aside = rejectsOf(one);
   return html`
     <tr
-      ref=${row}
       class="fleet-row ${chosen ? "fleet-row--chosen" : ""}"
       data-station=${one.station}
       onClick=${(event) => event.target.closest("a, button") || onPick(one.station)}>
@@ -101,14 +96,14 @@ function Row({ one, now, chosen, onPick }) {
       </td>
       <td data-label="Owed"><${Owed} station=${one} now=${now} /></td>
       <td data-label="Held"><${Held} ledger=${one.ledger} /></td>
-      <td data-label="Put aside">${aside ? html`<span class="fleet-missing">${count(aside)}</span>` : "–"}</td>
+      <td data-label="Put aside">${aside > 0 && html`<span class="fleet-missing">${count(aside)}</span>`}</td>
       <td class="table__tools">
         <button
           class="button button--bare"
           aria-pressed=${chosen}
           aria-label="Show ${nameOf(one)} on the map"
           title="Show on the map"
-          onClick=${() => onPick(one.station)}>
+          onClick=${() => onPick(one.station, true)}>
           <${Icon} name="fleet" />
         </button>
       </td>

@@ -1,5 +1,5 @@
 // The stations of a hub: who is late, what each showed last, what it owes, and where it is.
-import { html, useEffect, useState } from "../html.js";
+import { html, useEffect, useRef, useState } from "../html.js";
 import { count } from "../format.js";
 import { EditForm } from "../fleet/edit.js";
 import { fleetApi } from "../fleet/fleet_api.js";
@@ -128,6 +128,7 @@ export function Page() {
   useEffect(() => {
     document.title = "Fleet · Kymograph";
   }, []);
+  const where = useRef(null);
   const now = tick.value / 1000 + clockOffset.value;
   const all = answer?.items ?? [];
   const words = typed.toLowerCase().split(/\s+/).filter(Boolean);
@@ -136,7 +137,10 @@ export function Page() {
     sort,
   );
   const one = all.find(({ station }) => station === chosen);
-  const pick = (station) => setChosen(station === chosen ? "" : station);
+  const pick = (station, show = false) => {
+    setChosen(station === chosen ? "" : station);
+    if (show && station !== chosen) where.current.scrollIntoView({ block: "nearest" });
+  };
   return html`
     <div class="title">
       <h1>Fleet</h1>
@@ -154,7 +158,7 @@ export function Page() {
     ${
       all.length > 0 &&
       html`
-        <section class="panel fleet-where" aria-label="Map">
+        <section class="panel fleet-where" aria-label="Map" ref=${where}>
           <${FleetMap} items=${shown.filter(hasPlace)} chosen=${chosen} onPick=${pick} />
           <div class="fleet-where__side">
             ${

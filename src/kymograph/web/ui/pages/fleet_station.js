@@ -1,12 +1,13 @@
 // One station as its hub knows it: readings at any zoom, what is here and what is missing, files, keys.
 import { html, useEffect, useState } from "../html.js";
-import { count, duration } from "../format.js";
+import { duration } from "../format.js";
 import { EditForm } from "../fleet/edit.js";
 import { fleetApi } from "../fleet/fleet_api.js";
 import { Keys } from "../fleet/keys.js";
 import { Ledger } from "../fleet/ledger.js";
 import { Recordings, Rejects } from "../fleet/shipped.js";
 import { ageText, Held, nameOf, Owed, State } from "../fleet/states.js";
+import { spanWords } from "../readings/fields.js";
 import { History } from "../readings/history.js";
 import { Latest } from "../readings/latest.js";
 import { usePolled } from "../readings/polled.js";
@@ -29,7 +30,7 @@ function Facts({ one, now }) {
       <${Fact} name="Late by" bad=${one.late_s > 0}>${one.late_s > 0 ? duration(one.late_s) : "–"}<//>
       <${Fact} name="Owed"><${Owed} station=${one} now=${now} /><//>
       <${Fact} name="Held"><${Held} ledger=${one.ledger} /><//>
-      <${Fact} name="Reads every">${one.interval_s ? duration(one.interval_s) : "–"}<//>
+      <${Fact} name="Reads every">${one.interval_s ? spanWords(one.interval_s) : "–"}<//>
       <${Fact} name="Heard">${ageText(one.last_seen_ns, now)}<//>
       <${Fact} name="Kymograph">${one.version || "–"}<//>
     </dl>
@@ -99,7 +100,7 @@ export function Page({ name }) {
       <${Facts} one=${one} now=${now} />
       ${one.last_reading && html`<${Latest} payload=${one.last_reading.payload} />`}
     </section>
-    <${History} station=${name} />
+    <${History} station=${name} newest=${one.last_reading?.payload} />
     <div class="fleet-halves">
       <${Ledger} station=${name} />
       <${Recordings} station=${name} />

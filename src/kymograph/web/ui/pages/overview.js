@@ -12,6 +12,15 @@ const EVENTS_SHOWN = 12;
 function Instruments() {
   const list = instruments.value;
   if (list === null) return html`<p class="quiet">Asking the station…</p>`;
+  if (!list.length && station.value?.features?.includes("fleet")) {
+    return html`
+      <div class="empty">
+        <h2>This is a hub</h2>
+        <p>Other stations ship here what they read and record.</p>
+        <a class="button button--main" href=${link("fleet")}>Look at the fleet</a>
+      </div>
+    `;
+  }
   if (!list.length) {
     return html`
       <div class="empty">

@@ -1,6 +1,7 @@
 // The readings of this station: the newest, all before it, what is shipped and owed, and what would be deleted.
 import { html, useEffect } from "../html.js";
 import { count, duration } from "../format.js";
+import { spanWords } from "../readings/fields.js";
 import { History } from "../readings/history.js";
 import { Latest } from "../readings/latest.js";
 import { usePolled } from "../readings/polled.js";
@@ -25,9 +26,9 @@ function Newest({ told }) {
         <span class="quiet"
           >${
             newest
-              ? html`<span class=${old ? "wrong" : ""}>${duration(Math.floor(age))} ago</span>, every
-                  ${" "}${duration(interval)}, ${count(told.composed)} since the start`
-              : `the first comes within ${duration(interval)}`
+              ? html`<span class=${old ? "wrong" : ""}>${age < 1 ? "this second" : `${duration(Math.floor(age))} ago`}</span>, every
+                  ${" "}${spanWords(interval)}, ${count(told.composed)} since the start`
+              : `the first comes within ${spanWords(interval)}`
           }</span
         >
       </div>
@@ -51,7 +52,7 @@ export function Page() {
     </div>
     ${answer && !told && html`<p class="quiet">This station composes no readings.</p>`}
     ${told && html`<${Newest} told=${told} />`}
-    <${History} />
+    <${History} newest=${told?.newest?.payload} />
     <div class="fleet-halves">
       <${Shipping} />
       <${Retention} />

@@ -1,5 +1,5 @@
 // What is in a reading: `{"bme280": {"temperature": {"c": 12.3, "f": 54.1}}}` as fields with names and units.
-import { number } from "../format.js";
+import { count, duration } from "../format.js";
 
 const UNITS = {
   c: "°C",
@@ -87,5 +87,22 @@ export function leaves(payload) {
 /** Write a value as a reading has it: two decimals at most. */
 export function readingText(value) {
   if (value === null || value === undefined) return "–";
-  return number(Math.round(value * 100) / 100).replace(/(\.\d*?)0+$/, "$1").replace(/\.$/, "");
+  const size = Math.abs(value);
+  if (Number.isInteger(value) || size >= 1e5) return count(value).replace("-", "−");
+  return value.toFixed(size >= 100 ? 1 : 2).replace("-", "−");
+}
+
+/** Write a length of time without what is zero of it: `1 min`, not `1 min 00 s`. */
+export function spanWords(seconds) {
+  return duration(seconds).replace(/ 0+\u00a0\w+$/, "");
+}
+
+/** What a station measures with sensors first, temperature on top; then what it says of itself. */
+export function byInterest(paths) {
+  const rank = (path) => {
+    const parts = path.split(".");
+    const at = ["c", "rh", "hpa"].indexOf(parts.at(-1));
+    return (parts.length > 2 ? 0 : 10) + (at < 0 ? 5 : at);
+  };
+  return [...paths].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
 }

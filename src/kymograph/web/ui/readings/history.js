@@ -1,18 +1,19 @@
 // Readings at any zoom: a lane a field, drag or wheel to go in, double-click for the whole time again.
 import { html, useEffect, useMemo, useRef, useState } from "../html.js";
-import { count, duration } from "../format.js";
+import { count } from "../format.js";
 import { Choice } from "../plot/choice.js";
 import { Icon } from "../shell/icons.js";
 import { colour, shade, traceColours } from "../shell/theme.js";
 import { get } from "../station/api.js";
 import { stationNow } from "../station/state.js";
-import { fieldOf, readingText, withoutTwins } from "./fields.js";
+import { byInterest, fieldOf, leaves, readingText, spanWords, withoutTwins } from "./fields.js";
 import { MeanPlot, momentText } from "./mean_plot.js";
 import { usePolled } from "./polled.js";
 import { useSeries } from "./series.js";
 
 const DAY_S = 86400;
 const SPANS = [
+  [3600, "1 h"],
   [DAY_S, "24 h"],
   [7 * DAY_S, "7 d"],
   [30 * DAY_S, "30 d"],
@@ -30,17 +31,21 @@ const LATER_S = 0.05; // of the newest reading, whose clock may be a little ahea
 /** The time that is shown: the last so many seconds, which goes on, or a range, which stays. */
 function useRange() {
   const [view, setView] = useState(() => lastOf(DAY_S));
-  useEffect(() => {
-    if (!view.last) return undefined;
-    const timer = setTimeout(() => setView(lastOf(view.last)), FOLLOW_S * 1000);
-    return () => clearTimeout(timer);
-  }, [view]);
   const setRange = ([from, to]) => {
     const span = Math.min(Math.max(to - from, SPAN_MIN_S), SPAN_MAX_S);
     const middle = (from + to) / 2;
     setView({ last: 0, range: [middle - span / 2, middle + span / 2] });
   };
   return { ...view, setLast: (span) => setView(lastOf(span)), setRange };
+}
+
+/** Go on with the time, but never before what was asked for has come: a slow answer is waited for. */
+function useFollowing({ last, range, setLast }, loading) {
+  useEffect(() => {
+    if (!last || loading) return undefined;
+    const timer = setTimeout(() => setLast(last), FOLLOW_S * 1000);
+    return () => clearTimeout(timer);
+  }, [last, range, loading]);
 }
 
 function lastOf(span) {
@@ -177,20 +182,31 @@ function Facts({ range, series, at }) {
   const span = range[1] - range[0];
   const first = series && Object.values(series)[0];
   const rolled = series && Object.values(series).find(({ mode }) => mode === "rolled");
-  const how = rolled ? `mean, lowest and highest of each ${duration(rolled.widthS)}` : "every reading";
+  const how = rolled ? `mean, lowest and highest of each ${spanWords(rolled.widthS)}` : "every reading";
   return html`
     <span
       >${momentText(range[0], DAY_S * 2)} – ${momentText(range[1], DAY_S * 2)} ·
-      <b> ${duration(span)}</b>${at !== null && html` · at <b>${momentText(at, span)}</b>`}</span
+      <b> ${spanWords(Math.round(span))}</b>${at !== null && html` · at <b>${momentText(at, span)}</b>`}</span
     >
     <span data-test="history-how">${first ? `${count(first.rows)} readings, ${how}` : ""}</span>
   `;
 }
 
-/** `station` is empty where there is only the station's own. */
-export function History({ station }) {
-  const { answer } = usePolled(() => get("readings/fields", { station }), 60, station);
-  const fields = useMemo(() => withoutTwins(answer?.items ?? []), [answer?.items.join()]);
+/** A new station soon has its first field; later ones are rare. */
+const fieldsAgain = ({ items }) => (items.length ? 60 : 2);
+
+/** Fields that the station knows of, and those of its newest reading, which may be of this minute. */
+function useFields(station, newest) {
+  const { answer } = usePolled(() => get("readings/fields", { station }), fieldsAgain, station);
+  const own = leaves(newest).filter(({ error }) => !error);
+  const all = [...new Set([...(answer?.items ?? []), ...own.map(({ path }) => path)])].sort();
+  const fields = useMemo(() => byInterest(withoutTwins(all)), [all.join()]);
+  return { fields, isKnown: answer !== null };
+}
+
+/** `station` is empty where there is only the station's own; `newest` is the payload of its newest reading. */
+export function History({ station, newest }) {
+  const { fields, isKnown } = useFields(station, newest);
   const [wanted, setWanted] = useState(null);
   const [at, setAt] = useState(null);
   const chosen = wanted ?? fields.slice(0, SHOWN_FIRST);
@@ -202,6 +218,7 @@ export function History({ station }) {
   useWheel(box, plots, held);
   const points = Math.min(2000, Math.max(300, box.current?.clientWidth ?? 1200));
   const { series, range, loading, problem } = useSeries({ station, fields: chosen, range: view.range, points });
+  useFollowing(view, loading);
   const colours = useMemo(traceColours, [shade.value, colour("--ink")]);
   const back = () => view.setLast(view.last || DAY_S);
   const toggle = (path) =>
@@ -228,7 +245,7 @@ export function History({ station }) {
           <${Icon} name="alert" /><span>The readings cannot be read: ${problem}</span>
         </p>`
       }
-      ${answer && !fields.length && html`<p class="quiet">There are no readings yet.</p>`}
+      ${isKnown && !fields.length && html`<p class="quiet">There are no readings yet.</p>`}
       <div class="preview__plots" ref=${box}>
         ${shown.map(
           (path) =>

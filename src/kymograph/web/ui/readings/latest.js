@@ -1,15 +1,13 @@
 // The values of one reading, sensor by sensor; the error of a sensor in its place.
 import { html } from "../html.js";
-import { count } from "../format.js";
 import { Icon } from "../shell/icons.js";
 import { leaves, readingText } from "./fields.js";
 
 function Value({ name, unit, value }) {
-  const text = unit === "MB" ? count(value) : readingText(value);
   return html`
     <div class="big">
       <span class="big__name">${name}</span>
-      <span class="big__value"><b>${text}</b> ${unit}</span>
+      <span class="big__value"><b>${readingText(value)}</b> ${unit}</span>
     </div>
   `;
 }

@@ -1,5 +1,5 @@
 // One field over time: a line through the means, and a band from the lowest to the highest value.
-import { number, timeOfDay } from "../format.js";
+import { timeOfDay } from "../format.js";
 import { colour } from "../shell/theme.js";
 import uPlot from "../vendor/uplot/uplot.js";
 
@@ -84,7 +84,7 @@ export class MeanPlot {
         axis({
           size: Y_AXIS_PX,
           space: 34,
-          values: (_, splits) => splits.map((v) => number(v, 5).replace(/\.0+$/, "")),
+          values: (_plot, splits, _axis, _space, step) => splits.map((v) => valueLabel(v, step)),
         }),
       ],
       hooks: {
@@ -100,6 +100,10 @@ export class MeanPlot {
     plot.setSelect({ left: 0, width: 0, top: 0, height: 0 }, false);
     this.handlers.onZoom(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
   }
+}
+
+function valueLabel(value, step) {
+  return value.toFixed(Math.min(6, Math.max(0, Math.ceil(-Math.log10(step) - 1e-9)))).replace("-", "−");
 }
 
 function padded(min, max) {

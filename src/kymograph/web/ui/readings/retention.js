@@ -1,12 +1,13 @@
 // How full the disk is, what retention would delete next and why, what it leaves alone, what it did.
 import { html, useState } from "../html.js";
-import { bytes, count, duration, moment } from "../format.js";
+import { bytes, count, moment } from "../format.js";
 import { Confirm } from "../shell/dialog.js";
 import { Icon } from "../shell/icons.js";
 import { toast } from "../shell/toasts.js";
 import { get, post } from "../station/api.js";
 import { may } from "../station/person.js";
 import { attempt } from "../station/state.js";
+import { spanWords } from "./fields.js";
 import { usePolled } from "./polled.js";
 
 const REFRESH_S = 15;
@@ -51,7 +52,7 @@ function Next({ items }) {
             <${Icon} name=${one.unsynced ? "alert" : "trash"} />
             <span
               ><b>${amount(one)}</b> of ${one.stream}: ${one.why}${
-                one.width_s > 0 && `; one in ${duration(one.width_s)} stays`
+                one.width_s > 0 && `; one in ${spanWords(one.width_s)} stays`
               }${one.unsynced && html`<small class="wrong">no hub has them</small>`}</span
             >
           </li>

@@ -1,6 +1,7 @@
 // To whom this station ships, what it still owes, and since when.
 import { html } from "../html.js";
-import { bytes, count, duration, moment } from "../format.js";
+import { bytes, count, duration } from "../format.js";
+import { ageText, rowsText } from "../fleet/states.js";
 import { Icon } from "../shell/icons.js";
 import { get } from "../station/api.js";
 import { clockOffset, tick } from "../station/state.js";
@@ -39,10 +40,10 @@ function Destination({ one }) {
       <p class="quiet destination__url">${one.url}${one.kind === "original" && ", a hub of the older kind"}</p>
       <dl class="facts facts--head">
         <${Fact} name="Owed" bad=${owed.length > 0 && one.state !== "connected"}
-          >${owed.length ? owed.map(([stream, rows]) => `${count(rows)} ${stream}`).join(", ") : "nothing"}<//
+          >${owed.length ? owed.map(rowsText).join(", ") : "nothing"}<//
         >
         <${Fact} name="Owed since">${one.since_ns ? `${duration(now - one.since_ns / 1e9)}` : "–"}<//>
-        <${Fact} name="Last taken">${one.last_success_ns ? moment(one.last_success_ns) : "–"}<//>
+        <${Fact} name="Last taken">${ageText(one.last_success_ns, now)}<//>
         <${Fact} name="Shipped"
           >${count(one.rows)} rows, ${bytes(one.bytes_sent)}<//
         >
