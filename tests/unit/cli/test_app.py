@@ -13,8 +13,8 @@ from kymograph.cli.app import run
 
 COMMANDS = [
     "serve", "demo", "check", "doctor", "drivers", "simulate", "mirror", "shipping", "view", "verify",
-    "stop-all", "recordings", "triggers", "plot", "control", "audit", "sequence", "run", "key", "hub", "service",
-    "retention",
+    "stop-all", "recordings", "triggers", "plot", "control", "audit", "sequence", "run", "key", "hub",
+    "service", "retention",
 ]  # fmt: skip
 
 

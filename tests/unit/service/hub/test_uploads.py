@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import random
 import time
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from kymograph.model.limits import UPLOAD_SILENCE_S_MAX, UPLOADS_AT_ONCE_MAX
 from kymograph.service.hub.uploads import Uploads
 from kymograph.store.objects import FolderObjects
 
-DATA = os.urandom(100_000)
+DATA = random.Random(1).randbytes(100_000)
 SHA256 = hashlib.sha256(DATA).hexdigest()
 
 
