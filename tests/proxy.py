@@ -66,6 +66,11 @@ class Cable:
         """Be whole again."""
         self._whole = True
 
+    def lead_to(self, port: int) -> None:
+        """Lead elsewhere from now on; what is connected ends."""
+        self._target = ("127.0.0.1", port)
+        self._break()
+
     def _break(self) -> None:
         with self._guard:
             pairs, self._pairs = self._pairs, set()
