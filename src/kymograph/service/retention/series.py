@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from kymograph.store.sql import buckets, leaves, rolled
+from kymograph.store.sql import buckets, leaves, readings, rolled
 from kymograph.store.sql.buckets import HOUR_NS, MINUTE_NS, Buckets
 from kymograph.store.sql.database import Database
 from kymograph.store.sql.rolled import DAY_S, HOUR_S, MINUTE_S, Span
@@ -73,9 +73,15 @@ def _is_few(connection: Connection, device_id: str, field: str, span: Span, max_
 
 
 def fields(database: Database, device_id: str) -> list[str]:
-    """Return the dotted paths of all numbers that a device's readings have had."""
+    """Return the dotted paths of all numbers that a device's readings have had.
+
+    Those that were rolled up, and those of the newest reading, which may not be yet.
+    """
     with database.read() as connection:
-        return rolled.field_names(connection, device_id)
+        known = set(rolled.field_names(connection, device_id))
+        newest = readings.latest_of(connection, [device_id])
+    known |= {field for one in newest for field, _ in leaves.numbers(bytes(one.payload))}
+    return sorted(known)
 
 
 def _raw(connection: Connection, device_id: str, field: str, span: Span) -> Series:

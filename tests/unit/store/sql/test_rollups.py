@@ -111,6 +111,11 @@ def test_what_comes_late_into_a_thinned_hour_is_added_once(database: Database) -
         check(database, values)
 
 
+def test_fields_are_known_before_anything_is_rolled_up(database: Database) -> None:
+    add(database, [reading(START, 1.0)])
+    assert fields(database, "roof") == ["a.c"] and fields(database, "cellar") == []
+
+
 def test_a_field_that_is_gone_is_forgotten(database: Database) -> None:
     add(database, [reading(START, 1.0)])
     rollups.settle(database)
