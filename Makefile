@@ -19,7 +19,8 @@ demo: setup  ## Run the demonstration station, dashboard at http://127.0.0.1:800
 test: setup  ## Install what the tests need and run them all
 	@tools/setup.sh tests
 	$(PY) -m pytest -q -n 2 tests/unit tests/conformance
-	$(PY) -m pytest -q -n 2 --dist loadfile tests/system tests/crash tests/browser
+	# in this order: the longest files first, so that both ends of the work end together
+	$(PY) -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder tests/crash tests/system tests/browser
 
 check: setup  ## Formatting, lint, types, and the floors of the house
 	.venv/bin/ruff format --check .

@@ -143,3 +143,10 @@ def test_the_judge_reads_the_books():
     assert books([], {"readings": 1}) == ["the ledger expects 0 readings, 1 were taken"]
     for wrong in ({"held": 8}, {"missing": 1}, {"owed": 1}, {"rejects": 1}):
         assert books([fine | wrong], {"readings": 9})
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_six_weeks(tmp_path, postgres, seed):
+    weather(tmp_path, postgres, seed, weeks=6, seconds=180)
