@@ -23,6 +23,8 @@ from kymograph.model.errors import ConfigError, Conflict, DiskFull, KymographErr
 SQLITE: Final = "sqlite"
 POSTGRESQL: Final = "postgresql"
 CONNECT_TIMEOUT_S: Final = 5
+SQLITE_CONNECTIONS_MAX: Final = 40
+"""As many as there are threads that answer requests: a slow answer is no reason to refuse a quick one."""
 _BUSY_MS: Final = 20_000
 _WRITES: Final = "kymograph_writes"
 
@@ -66,7 +68,11 @@ class Database:
             return create_engine(self._url, pool_pre_ping=True, pool_size=4, connect_args=options)
         if self.path is not None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-        made = create_engine(self._url, connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000})
+        made = create_engine(
+            self._url,
+            max_overflow=SQLITE_CONNECTIONS_MAX,
+            connect_args={"check_same_thread": False, "timeout": _BUSY_MS / 1000},
+        )
         event.listen(made, "connect", _prepare_sqlite)
         event.listen(made, "begin", _begin_sqlite)
         return made
